@@ -1,0 +1,154 @@
+"""consistency_map: each rule by itself, the reference maps, and two implementations that are one function."""
+
+from __future__ import annotations
+
+import cv2
+import pytest
+import torch
+from torch import Tensor
+
+from tests.flow.data import data, read_flo, read_gray
+from tests.flow.scenes import moving_square, positions
+from vidstyle.flow import consistency_map
+from vidstyle.flow.consistency import _consistency_cpu, _consistency_torch
+from vidstyle.metrics import mask_f_score
+
+RULES_ONLY = {"motion_boundaries": False, "smooth": False}
+
+
+def reference_pair(a: int, b: int) -> tuple[Tensor, Tensor]:
+    def flow(a: int, b: int) -> Tensor:
+        return read_flo(data(f"reference/{'forward' if a < b else 'backward'}_{a}_{b}.flo"))
+
+    return flow(a, b), flow(b, a)
+
+
+@pytest.mark.parametrize("a, b", [(1, 2), (2, 1), (2, 3), (3, 2)])
+@pytest.mark.parametrize("implementation", [_consistency_cpu, _consistency_torch])
+def test_the_reference_maps(implementation, a: int, b: int) -> None:
+    ours = implementation(*reference_pair(a, b), True, True, 0)
+    theirs = torch.from_numpy(read_gray(data(f"reference/reliable_{a}_{b}.pgm")))
+    agree = (ours * 255 - theirs).abs() <= 1 + 1e-3
+    assert agree.float().mean() >= 0.999
+
+
+@pytest.mark.parametrize(
+    "boundaries, smooth, minimum", [(True, True, 0), (False, False, 7), (True, False, 0), (False, True, 3)]
+)
+def test_both_implementations_agree(boundaries: bool, smooth: bool, minimum: int) -> None:
+    draw = torch.Generator().manual_seed(3)
+    for size in ((33, 40), (2, 3), (1, 1), (100, 17)):
+        coarse = torch.randn(1, 2, 5, 5, generator=draw) * 3
+        flow = torch.nn.functional.interpolate(coarse, size, mode="bicubic")[0]
+        opposite = -flow + 0.3 * torch.randn(2, *size, generator=draw)
+        one = _consistency_cpu(flow, opposite, boundaries, smooth, minimum)
+        other = _consistency_torch(flow, opposite, boundaries, smooth, minimum)
+        assert one.shape == size and one.dtype == torch.float32
+        assert ((one - other).abs() < 1e-5).float().mean() >= 0.998
+
+
+def test_a_still_scene_is_trusted_to_its_last_pixel() -> None:
+    still = torch.zeros(2, 20, 30)
+    assert torch.equal(consistency_map(still, still), torch.ones(20, 30))
+
+
+def test_beyond_the_frame_is_not_trusted() -> None:
+    flow = torch.zeros(2, 20, 30)
+    flow[0], flow[1] = 3, -2  # from the right 3 columns and the top 2 rows it leaves the frame
+    c = consistency_map(flow, -flow, smooth=False)
+    expected = torch.ones(20, 30)
+    expected[:2], expected[:, -3:] = 0, 0
+    assert torch.equal(c, expected)
+    flow[0] = 2.5
+    assert torch.equal(consistency_map(flow, -flow, smooth=False), expected)
+
+
+def test_forward_backward_threshold_by_hand() -> None:
+    flow, opposite = torch.zeros(2, 9, 9), torch.zeros(2, 9, 9)
+    # Opposite flow d, own flow 0: disoccluded when d^2 >= 0.01 d^2 + 0.5, so d >= 0.71067.
+    opposite[0] = 0.710
+    assert consistency_map(flow, opposite, **RULES_ONLY).min() == 1
+    opposite[0] = 0.712
+    assert consistency_map(flow, opposite, **RULES_ONLY).max() == 0
+
+
+def test_motion_boundary_by_hand() -> None:
+    flow = torch.zeros(2, 9, 9)
+    flow[0, :, 5:] = 0.1  # central difference 0.05 in columns 4 and 5: 0.0025 > 0.002 (+ 0.0001 in column 5)
+    expected = torch.ones(9, 9)
+    expected[:, 4:6] = 0
+    expected[:, 8] = 0  # leaves the frame
+    assert torch.equal(consistency_map(flow, torch.zeros(2, 9, 9), smooth=False), expected)
+    assert consistency_map(flow, torch.zeros(2, 9, 9), **RULES_ONLY)[:, :8].min() == 1
+
+
+def test_what_a_moving_square_uncovers() -> None:
+    _, _, backward, forward, disoccluded = moving_square()
+    c = consistency_map(backward, forward, **RULES_ONLY)
+    assert torch.equal(c == 0, disoccluded)
+    score = mask_f_score(consistency_map(backward, forward), disoccluded)
+    assert (
+        score.recall == 1 and score.precision > 0.4
+    )  # boundaries and the blur make it larger, never smaller
+
+
+def test_disoccluded_areas_grow_when_smoothed() -> None:
+    _, _, backward, forward, disoccluded = moving_square()
+    c = consistency_map(backward, forward, motion_boundaries=False)
+    assert c[disoccluded].max() == 0
+    beside = c[30, 14]  # one pixel left of the uncovered strip: 0.5 would remain if it entered as 0
+    assert 0 < beside < 0.5
+    assert c.min() >= 0 and c.max() <= 1
+
+
+def test_zoom_is_trusted_where_it_stays_inside() -> None:
+    x, y = positions(60, 80)
+    x, y = x - 39.5, y - 29.5
+    zoom = 1.02
+    out = torch.stack(((zoom - 1) * x, (zoom - 1) * y))
+    back = torch.stack(((1 / zoom - 1) * x, (1 / zoom - 1) * y))
+    inside = (x.abs() * zoom <= 39.5) & (y.abs() * zoom <= 29.5)
+    assert torch.equal(consistency_map(out, back, smooth=False) == 1, inside)
+    assert consistency_map(back, out).min() == 1
+
+
+def test_minimum_filter() -> None:
+    _, _, backward, forward, disoccluded = moving_square()
+    c = consistency_map(backward, forward, **RULES_ONLY, minimum_filter=7)
+    grown = torch.nn.functional.max_pool2d(disoccluded.float()[None], 7, 1, 3)[0]
+    assert torch.equal(c, 1 - grown)
+    with pytest.raises(ValueError, match="odd"):
+        consistency_map(backward, forward, minimum_filter=4)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e10, -1e30])
+@pytest.mark.parametrize("implementation", [_consistency_cpu, _consistency_torch])
+def test_unknown_flow_is_not_trusted(implementation, bad: float) -> None:
+    good, unknown = torch.zeros(2, 16, 16), torch.zeros(2, 16, 16)
+    unknown[:, 5, 5] = bad
+    for pair in ((good, unknown), (unknown, good)):
+        c = implementation(*pair, True, False, 0)
+        assert c[5, 5] == 0 and c[12, 12] == 1 and c.isfinite().all()
+
+
+def test_threads_do_not_change_it() -> None:
+    draw = torch.Generator().manual_seed(5)
+    flow = torch.nn.functional.interpolate(
+        torch.randn(1, 2, 9, 9, generator=draw) * 8, (270, 480), mode="bilinear"
+    )[0]
+    before = cv2.getNumThreads()
+    maps = []
+    try:
+        for threads in (1, 2, 5):
+            cv2.setNumThreads(threads)
+            maps.append(consistency_map(flow, -flow))
+    finally:
+        cv2.setNumThreads(before)
+    assert all(torch.equal(c, maps[0]) for c in maps)
+
+
+def test_shapes_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="two flows"):
+        consistency_map(torch.zeros(2, 4, 4), torch.zeros(2, 4, 5))
+    with pytest.raises(ValueError, match="two flows"):
+        consistency_map(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4))

@@ -1,0 +1,49 @@
+"""What every flow method offers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+Frame = Tensor | np.ndarray
+"""RGB: a float tensor (3, H, W) in [0, 1], or a uint8 array (H, W, 3) as frames come from the disk."""
+
+Prepared = TypeVar("Prepared")
+
+
+class FlowMethod(ABC, Generic[Prepared]):
+    """Estimates dense optical flow between two frames of one size, in two steps.
+
+    A frame takes part in several estimates (forward, backward, its two neighbours, long-term offsets), so
+    what depends on one frame only is done once, by ``prepare``, and shared. What ``prepare`` returns is the
+    method's own affair: treat it as opaque, and read only.
+    """
+
+    name: ClassVar[str]
+    """Its name in ``FLOW_METHODS`` and after ``--flow``."""
+
+    @abstractmethod
+    def prepare(self, frame: Frame) -> Prepared:
+        """Turn a frame (see ``Frame``) into what ``estimate`` takes.
+
+        Raises ValueError where the frame has another shape or type.
+        """
+
+    @abstractmethod
+    def estimate(self, source: Prepared, target: Prepared) -> Tensor:
+        """Flow from ``source`` to ``target``: float32, (2, H, W), pixels, channel 0 = dx, 1 = dy.
+
+        On the source's grid: what is at p in the source is at p + flow(p) in the target, so
+        ``backward_warp(target, flow)`` looks like the source. ``backward_flow[t]`` is
+        ``estimate(frame t, frame t-1)``. Always finite. Raises ValueError where the sizes differ.
+        """
+
+    def between(self, source: Frame, target: Frame) -> Tensor:
+        """``estimate`` on two frames that nothing has prepared."""
+        return self.estimate(self.prepare(source), self.prepare(target))
+
+    def __call__(self, source: Frame, target: Frame) -> Tensor:
+        return self.between(source, target)

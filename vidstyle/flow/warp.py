@@ -1,0 +1,68 @@
+"""Warping along flow: the image at p + flow(p)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.flow._cv2 import cv2
+
+
+def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
+    """Sample ``image`` at p + flow(p), bilinearly; beyond the border the edge pixel is repeated.
+
+    ``image`` is (C, H, W) or (N, C, H, W), any number of channels, floating point; ``flow`` is (2, H, W) or
+    (N, 2, H, W), in pixels, channel 0 = dx to the right, 1 = dy down. The result has the image's shape and
+    dtype. Warping frame t-1 with ``backward_flow[t]`` gives it on t's grid.
+
+    Where no gradient is asked for, float32 on the CPU goes through OpenCV, everything else through
+    ``grid_sample``. The two agree within 1e-7 of the image's contrast per pixel of the frame's longer side.
+    OpenCV before version 5 rounds positions to 1/32 pixel; flow as the store keeps it lies on that grid, so
+    nothing is lost.
+
+    Raises ValueError where shapes or types do not fit.
+    """
+    _check(image, flow)
+    if image.ndim == 3:
+        return backward_warp(image[None], flow[None])[0]
+    wants_grad = torch.is_grad_enabled() and (image.requires_grad or flow.requires_grad)
+    plain = all(t.device.type == "cpu" and t.dtype == torch.float32 for t in (image, flow))
+    return _warp_torch(image, flow) if wants_grad or not plain else _warp_cv2(image, flow)
+
+
+def _check(image: Tensor, flow: Tensor) -> None:
+    fits = image.ndim in (3, 4) and flow.ndim == image.ndim and flow.shape[-3] == 2
+    if not (fits and image.shape[-2:] == flow.shape[-2:] and image.shape[:-3] == flow.shape[:-3]):
+        raise ValueError(f"flow {tuple(flow.shape)} does not fit the image {tuple(image.shape)}")
+    if not (image.is_floating_point() and flow.is_floating_point()):
+        raise ValueError(f"image and flow must be floating point, not {image.dtype} and {flow.dtype}")
+
+
+def _warp_torch(image: Tensor, flow: Tensor) -> Tensor:
+    """``backward_warp`` on batches by grid_sample: on any device, with gradients to image and flow."""
+    dtype = torch.promote_types(torch.promote_types(image.dtype, flow.dtype), torch.float32)
+    height, width = image.shape[-2:]
+    rows = torch.arange(height, dtype=dtype, device=flow.device)[:, None]
+    columns = torch.arange(width, dtype=dtype, device=flow.device)
+    # align_corners: -1 and 1 are the centres of the outermost pixels, as in our pixel coordinates.
+    x = (flow[:, 0].to(dtype) + columns) * (2 / max(width - 1, 1)) - 1
+    y = (flow[:, 1].to(dtype) + rows) * (2 / max(height - 1, 1)) - 1
+    grid = torch.stack((x, y), dim=-1)
+    warped = F.grid_sample(image.to(dtype), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return warped.to(image.dtype)
+
+
+def _warp_cv2(image: Tensor, flow: Tensor) -> Tensor:
+    """``backward_warp`` on float32 CPU batches by OpenCV's remap, several times faster."""
+    height, width = image.shape[-2:]
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    columns = np.arange(width, dtype=np.float32)
+    warped = np.empty(tuple(image.shape), dtype=np.float32)
+    for picture, (dx, dy), result in zip(image.detach().numpy(), flow.detach().numpy(), warped, strict=True):
+        x, y = dx + columns, dy + rows
+        for plane, out in zip(picture, result, strict=True):
+            plane = np.ascontiguousarray(plane)
+            cv2.remap(plane, x, y, cv2.INTER_LINEAR, dst=out, borderMode=cv2.BORDER_REPLICATE)
+    return torch.from_numpy(warped)
