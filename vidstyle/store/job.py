@@ -1,0 +1,225 @@
+"""Jobs: small files beside the cache that hold everything that was asked for, and a lock for each.
+
+``<root>/jobs/<id>/job.json`` and ``<root>/jobs/<id>/lock``. The id is typed by people: the movie's name and
+six digits of a hash of what was asked, so that asking the same again finds the same job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from vidstyle.errors import InputError, StoreError
+from vidstyle.store.atomic import atomic_write, printable, store_error
+from vidstyle.store.codecs import decode_json, encode_json
+
+_VERSION = 1
+_FILE = "job.json"
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,80}")
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing that was asked for.
+
+    root: the cache's folder.
+    id: unique within it, such as "bikes-3fa9c1".
+    asked: whatever the pipeline needs to do it, as JSON.
+    paths: absolute paths of the movie and the output, by which a user may name the job too.
+    """
+
+    root: Path
+    id: str
+    asked: Mapping[str, Any]
+    paths: tuple[str, ...] = ()
+
+    @classmethod
+    def create(cls, root: Path, stem: str, asked: Mapping[str, Any], paths: tuple[Path, ...] = ()) -> Job:
+        """The job for ``asked``, saved; if the same was asked before, the same job.
+
+        ``stem`` is what its id begins with, such as the movie's name. Only ``asked`` makes the hash.
+        StoreError if it cannot be saved.
+        """
+        name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:32].rstrip("-") or "job"
+        digest = hashlib.sha256(encode_json(asked)).hexdigest()
+        known = tuple(os.path.abspath(path) for path in paths)  # noqa: PTH100 (resolve() would follow links)
+        for digits in range(6, 65):  # more only where six are taken by something else
+            job = cls(root, f"{name}-{digest[:digits]}", asked, known)
+            if not job.file.exists() or encode_json(cls.load(root, job.id).asked) == encode_json(asked):
+                job.save()
+                return job
+        raise StoreError(f"cannot find a free name for the job {name} in {printable(root)}")
+
+    @property
+    def folder(self) -> Path:
+        """The job's folder."""
+        return self.root / "jobs" / self.id
+
+    @property
+    def file(self) -> Path:
+        """The job's file."""
+        return self.folder / _FILE
+
+    def save(self) -> None:
+        """Write the job's file, whole or not at all. StoreError if the disk does not take it."""
+        document = {"version": _VERSION, "id": self.id, "asked": self.asked, "paths": list(self.paths)}
+        text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise store_error(error, self.root) from error
+        atomic_write(self.file, text.encode("ascii") + b"\n")
+
+    @classmethod
+    def load(cls, root: Path, job_id: str) -> Job:
+        """The job with this id. InputError if there is none, StoreError if its file is damaged."""
+        if not _ID.fullmatch(job_id) or not (root / "jobs" / job_id / _FILE).exists():
+            raise InputError(f"no job {printable(job_id)!r}: `vidstyle status` lists the jobs that there are")
+        file = root / "jobs" / job_id / _FILE
+        try:
+            document = decode_json(file.read_bytes())
+        except OSError as error:
+            raise store_error(error, file.parent) from error
+        except ValueError:
+            document = None
+        match document:
+            case {"version": int(version)} if version > _VERSION:
+                raise StoreError(
+                    f"{printable(file)} is from a newer vidstyle: update, or give the command in full again"
+                )
+            case {"version": 1, "id": str(found), "asked": dict(asked), "paths": list(paths)} if (
+                found == job_id
+            ):
+                if all(isinstance(path, str) for path in paths):
+                    return cls(root, job_id, asked, tuple(paths))
+        raise StoreError(f"{printable(file)} is damaged: delete it and give the command in full again")
+
+    @classmethod
+    def list(cls, root: Path, report: Callable[[str], None] | None = None) -> list[Job]:
+        """All jobs, the latest first. Damaged ones are left out, and reported in one line each."""
+        dated: list[tuple[float, Job]] = []
+        for file in (root / "jobs").glob(f"*/{_FILE}"):
+            try:
+                dated.append((file.stat().st_mtime, cls.load(root, file.parent.name)))
+            except (OSError, StoreError, InputError) as error:
+                if report is not None:
+                    report(str(error))
+        return [job for _, job in sorted(dated, key=lambda item: (-item[0], item[1].id))]
+
+    @classmethod
+    def find(cls, root: Path, name: str | Path) -> Job:
+        """The job that the user means: by id or its beginning, file or folder, output or movie.
+
+        InputError if there is none, or more than one; the message names them.
+        """
+        text = str(name)
+        if _ID.fullmatch(text) and (root / "jobs" / text / _FILE).exists():
+            return cls.load(root, text)
+        path = os.path.abspath(text)  # noqa: PTH100 (resolve() would follow links)
+        jobs = cls.list(root)
+        found = [
+            job for job in jobs if path in (*job.paths, str(job.file.absolute()), str(job.folder.absolute()))
+        ]
+        found = found or [job for job in jobs if text and job.id.startswith(text)]
+        if not found:
+            raise InputError(f"no job {printable(text)!r}: `vidstyle status` lists the jobs that there are")
+        if len(found) > 1:
+            raise InputError(
+                f"{printable(text)!r} may be any of {', '.join(job.id for job in found)}: name one"
+            )
+        return found[0]
+
+    @contextlib.contextmanager
+    def lock(self, wait: float = 0.0, report: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Work on this job alone. The lock ends with the block, or with the process, however that ends.
+
+        ``wait``: how many seconds to wait for another process (math.inf: as long as it takes). StoreError,
+        naming the process that holds it, if it is not free by then. Where the disk knows no locks (some
+        network disks), that is reported and the work goes on: artifacts are whole even so, but may be made
+        twice.
+        """
+        with self._open_lock_file() as file:
+            deadline = time.monotonic() + wait
+            while not _try_lock(file, report):
+                if time.monotonic() >= deadline:
+                    raise StoreError(self._who_holds(file))
+                time.sleep(_POLL_SECONDS)
+            file.seek(0)
+            file.truncate()
+            file.write(encode_json({"pid": os.getpid(), "host": platform.node()}))
+            file.flush()
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    file.truncate(0)
+                _unlock(file)
+
+    def _open_lock_file(self) -> IO[bytes]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return (self.folder / "lock").open("a+b", buffering=0)
+        except OSError as error:
+            raise store_error(error, self.folder) from error
+
+    def _who_holds(self, file: IO[bytes]) -> str:
+        holder = "another process"
+        with contextlib.suppress(OSError, ValueError):
+            file.seek(0)
+            match decode_json(file.read(4096)):
+                case {"pid": int(pid), "host": str(host)}:
+                    here = host == platform.node()
+                    holder = f"process {pid}" + ("" if here else f" on {printable(host)}")
+        return f"{self.id} is being worked on by {holder}: wait until it ends, or stop it, and run again"
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    # Windows locks bytes, and nobody else can read those: take one far behind the text.
+    _LOCKED_BYTE = 1 << 20
+
+    def _try_lock(file: IO[bytes], report: Callable[[str], None] | None) -> bool:
+        try:
+            file.seek(_LOCKED_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        with contextlib.suppress(OSError):
+            file.seek(_LOCKED_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(file: IO[bytes], report: Callable[[str], None] | None) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if report is not None:
+                report(
+                    f"the cache's disk knows no locks ({error.strerror}): "
+                    "do not run the same job twice at once"
+                )
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        # Said explicitly: a child that was forked meanwhile would keep a merely closed lock.
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,0 +1,267 @@
+"""The cache: results on disk, found by what made them.
+
+::
+
+    <root>/CACHEDIR.TAG                            backup programs leave the folder out
+    <root>/v1/<stage>/<key[:2]>/<key>/about.json   for people: what made this (never read by us)
+    <root>/v1/<stage>/<key[:2]>/<key>/00000/00000042            frame 42
+    <root>/v1/<stage>/<key[:2]>/<key>/00000/00000042-00000041   the pair 42 -> 41
+    <root>/v1/<stage>/<key[:2]>/<key>/shots                     what belongs to no frame
+    <root>/jobs/<id>/job.json, lock                see ``job``
+
+Frames lie in folders of a thousand by their (first) number, so that an hour of film (86,400 frames) makes no
+folder that is slow to list. A file ``name.corrupt-<n>`` failed its check and was set aside; a hidden
+``.….tmp`` is being written, or was when its process died. That an artifact exists and checks out is the only
+record that it is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import platformdirs
+
+from vidstyle.errors import StoreError
+from vidstyle.store.artifact import CorruptArtifact, Meta, read_artifact, read_meta, write_artifact
+from vidstyle.store.atomic import atomic_write, is_temporary, printable, store_error, sweep
+from vidstyle.store.codecs import Codec
+
+T = TypeVar("T")
+
+LAYOUT = "v1"
+_CACHEDIR_TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
+# This folder is a cache of vidstyle. Everything in it can be made again, at the price of time.
+"""
+_STAGE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_KEY = re.compile(r"[0-9a-f]{8,64}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_FRAME = re.compile(r"[0-9]{8}")
+_PAIR = re.compile(r"([0-9]{8})-([0-9]{8})")
+_SHARDED = re.compile(r"([0-9]{5})[0-9]{3}(?![0-9])")
+_CORRUPT = re.compile(r"\.corrupt-[0-9]+$")
+_ABOUT = "about.json"
+
+
+def default_root() -> Path:
+    """The cache's folder: $VIDSTYLE_CACHE, else the platform's folder for caches."""
+    named = os.environ.get("VIDSTYLE_CACHE")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("vidstyle", appauthor=False))
+
+
+def frame_name(frame: int) -> str:
+    """The artifact's name for frame ``frame``: 42 is "00000042"."""
+    if not 0 <= frame < 10**8:
+        raise ValueError(f"frame numbers run from 0 to 99999999, not {frame}")
+    return f"{frame:08d}"
+
+
+def pair_name(a: int, b: int) -> str:
+    """The artifact's name for the ordered pair a -> b: (42, 41) is "00000042-00000041"."""
+    return f"{frame_name(a)}-{frame_name(b)}"
+
+
+def parse_frame_name(name: str) -> int:
+    """The frame that ``frame_name`` named; ValueError if it is no such name."""
+    if not _FRAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a frame")
+    return int(name)
+
+
+def parse_pair_name(name: str) -> tuple[int, int]:
+    """The pair that ``pair_name`` named; ValueError if it is no such name."""
+    match = _PAIR.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name!r} is not the name of a pair of frames")
+    return int(match[1]), int(match[2])
+
+
+@dataclass(frozen=True)
+class Artifact(Generic[T]):
+    """A value from the cache, and what its header says about it."""
+
+    value: T
+    meta: Meta
+
+
+class Store:
+    """A cache folder. Nothing is written before the first ``save``, so a read-only one can be read.
+
+    ``report`` is called with one line for whatever the user should know, such as an artifact that was
+    damaged.
+    """
+
+    def __init__(self, root: Path, report: Callable[[str], None]) -> None:
+        self.root = root
+        self.report = report
+        self._prepared = False
+
+    def shelf(
+        self, stage: str, key: str, codec: Codec[T], describe: Mapping[str, Any] | None = None
+    ) -> Shelf[T]:
+        """The results of one stage under one content key.
+
+        ``describe`` (JSON) goes into about.json, for people.
+        """
+        if not _STAGE.fullmatch(stage) or not _KEY.fullmatch(key):
+            raise ValueError(f"not a stage and a content key: {stage!r}, {key!r}")
+        return Shelf(self, stage, self.root / LAYOUT / stage / key[:2] / key, codec, describe)
+
+    def make_folder(self, folder: Path) -> None:
+        """Make ``folder``, somewhere in the cache.
+
+        StoreError if it cannot be, or if the cache has vanished since.
+        """
+        try:
+            if not self._prepared:
+                self.root.mkdir(parents=True, exist_ok=True)
+                if not (self.root / "CACHEDIR.TAG").exists():
+                    atomic_write(self.root / "CACHEDIR.TAG", _CACHEDIR_TAG)
+                self._prepared = True
+            elif not self.root.is_dir():
+                # The disk was unplugged: do not go on below its mount point, on another disk.
+                raise StoreError(
+                    f"the cache folder {printable(self.root)} has vanished: bring it back and run again"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise store_error(error, self.root) from error
+
+
+class Shelf(Generic[T]):
+    """The artifacts of one stage under one content key, by name.
+
+    Safe to use from several processes and threads.
+    """
+
+    def __init__(
+        self, store: Store, stage: str, folder: Path, codec: Codec[T], describe: Mapping[str, Any] | None
+    ) -> None:
+        self.stage = stage
+        self.folder = folder
+        self._store = store
+        self._codec = codec
+        self._describe = describe
+        self._swept: set[Path] = set()
+
+    def path(self, name: str) -> Path:
+        """Where the artifact of this name lies, or would."""
+        if not _NAME.fullmatch(name) or _CORRUPT.search(name) or name == _ABOUT:
+            raise ValueError(f"not a name for an artifact: {name!r}")
+        shard = _SHARDED.match(name)
+        return self.folder / shard[1] / name if shard else self.folder / name
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an artifact. It is not opened: ``load`` may still find it damaged."""
+        return self.path(name).exists()
+
+    def load(self, name: str) -> Artifact[T] | None:
+        """The artifact, or None if there is none, or if it is damaged: then that is said and it is set aside.
+
+        StoreError if the disk cannot be read.
+        """
+        path = self.path(name)
+        try:
+            meta, payload = read_artifact(path)
+            if meta.get("codec") != self._codec.name:
+                raise CorruptArtifact(path, f"holds {meta.get('codec')} instead of {self._codec.name}")
+            try:
+                return Artifact(self._codec.decode(payload), meta)
+            except ValueError as error:
+                raise CorruptArtifact(path, str(error)) from error
+        except FileNotFoundError:
+            return None
+        except CorruptArtifact as error:
+            self._set_aside(name, error)
+            return None
+
+    def meta(self, name: str) -> Meta | None:
+        """What the artifact's header says, without reading (or checking) its payload.
+
+        None as for ``load``.
+        """
+        try:
+            return read_meta(self.path(name))
+        except FileNotFoundError:
+            return None
+        except CorruptArtifact as error:
+            self._set_aside(name, error)
+            return None
+
+    def save(self, name: str, value: T, meta: Mapping[str, Any] | None = None) -> None:
+        """Store a value and what is to be said about it (see ``write_artifact``), whole or not at all.
+
+        StoreError, one line, if the disk does not take it. ValueError if the codec does not.
+        """
+        path = self.path(name)
+        payload = self._codec.encode(value)
+        self._store.make_folder(path.parent)
+        self._write_about()
+        if path.parent not in self._swept:
+            sweep(path.parent)
+            self._swept.add(path.parent)
+        write_artifact(path, payload, {**(meta or {}), "codec": self._codec.name})
+
+    def names(self) -> Iterator[str]:
+        """The names of all artifacts here: those of frames in order, then the others."""
+        entries = sorted(_scan(self.folder))
+        for shard in (name for name, is_folder in entries if is_folder):
+            yield from sorted(name for name, _ in _scan(self.folder / shard) if _is_artifact(name))
+        yield from (name for name, is_folder in entries if not is_folder and _is_artifact(name))
+
+    def size(self) -> int:
+        """Bytes of all files here, including what was set aside."""
+        total = 0
+        for folder, _, files in os.walk(self.folder):
+            for name in files:
+                with contextlib.suppress(OSError):  # another process may just have renamed it
+                    total += (Path(folder) / name).stat().st_size
+        return total
+
+    def _write_about(self) -> None:
+        about = self.folder / _ABOUT
+        if self._describe is not None and not about.exists():
+            text = json.dumps(self._describe, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+            atomic_write(about, text.encode("utf-8", errors="backslashreplace") + b"\n")
+
+    def _set_aside(self, name: str, error: CorruptArtifact) -> None:
+        what = f"{self.stage} {name} in the cache is damaged ({printable(error.reason)})"
+        number = 1
+        while (aside := error.path.with_name(f"{name}.corrupt-{number}")).exists():
+            number += 1
+        try:
+            error.path.rename(aside)
+        except FileNotFoundError:
+            return  # another process was faster, and has said so
+        except OSError as failure:
+            raise StoreError(
+                f"{what} and cannot be set aside: {store_error(failure, error.path.parent)}"
+            ) from failure
+        self._store.report(f"{what}: set aside as {aside.name}, and will be made again")
+
+
+def _scan(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Names of a folder's entries, and which of them are folders. Nothing if there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                yield entry.name, entry.is_dir(follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise store_error(error, folder) from error
+
+
+def _is_artifact(name: str) -> bool:
+    return (
+        bool(_NAME.fullmatch(name))
+        and name != _ABOUT
+        and not _CORRUPT.search(name)
+        and not is_temporary(name)
+    )
