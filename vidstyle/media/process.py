@@ -1,0 +1,99 @@
+"""A running ffmpeg: its pipes, its end, and what it said."""
+
+from __future__ import annotations
+
+import collections
+import os
+import signal
+import subprocess
+import threading
+from types import TracebackType
+from typing import IO
+
+from vidstyle.errors import MediaError
+
+TAIL_LINES = 4  # how many of ffmpeg's last lines an error carries
+GRACE_SECONDS = 5.0  # how long ffmpeg may take to end after it was asked to
+
+
+class Process:
+    """ffmpeg started with a plain argument list, in a session of its own.
+
+    Ctrl-C at the terminal does not reach it: we decide when it ends. Its stderr is read by a thread, so that
+    it can not block. Use it as a context manager: it is never left running.
+    """
+
+    def __init__(self, arguments: list[str], *, stdin: bool = False, stdout: bool = False) -> None:
+        self.arguments = arguments
+        try:
+            self._process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise MediaError(f"could not start {arguments[0]}: {error}") from error
+        self.error_lines = 0
+        self._tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
+        self._drain = threading.Thread(target=self._read_stderr, daemon=True)
+        self._drain.start()
+
+    def _read_stderr(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as stream:
+            for line in stream:
+                self.error_lines += 1
+                self._tail.append(line.decode(errors="replace").strip())
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def tail(self) -> str:
+        """ffmpeg's last words, in one line; call it after the end of the process."""
+        self._drain.join(GRACE_SECONDS)
+        return " | ".join(line for line in self._tail if line) or "it said nothing"
+
+    def wait(self) -> int:
+        """Waits for the end; returns the exit status (negative: killed by that signal)."""
+        code = self._process.wait()
+        self._drain.join(GRACE_SECONDS)
+        return code
+
+    def check(self, doing: str) -> None:
+        """Waits for the end; raises MediaError with ffmpeg's last lines unless it ended well."""
+        code = self.wait()
+        if code != 0:
+            raise MediaError(f"ffmpeg failed while {doing} (exit {code}): {self.tail()}")
+
+    def kill(self) -> None:
+        """Ends ffmpeg now, with whatever it started (a wrapper script may be in between)."""
+        if self._process.poll() is None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except (OSError, AttributeError):  # gone meanwhile; or no process groups (Windows)
+                self._process.kill()
+        self._process.wait()
+        self._drain.join(GRACE_SECONDS)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:  # what was still buffered has nowhere to go
+                    pass
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()

@@ -1,0 +1,263 @@
+"""Painted frames into a movie file, with everything else of the original movie."""
+
+from __future__ import annotations
+
+import math
+import os
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import av.error
+import ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from vidstyle.errors import MediaError
+from vidstyle.media import colour
+from vidstyle.media.containers import THREADS, choose_encoder, container_of, encoder_settings
+from vidstyle.media.ffmpeg import command, find_ffmpeg
+from vidstyle.media.probe import Movie
+from vidstyle.media.process import Process
+from vidstyle.media.read import FLAGS
+from vidstyle.media.timeline import Timeline
+from vidstyle.media.tracks import Tracks, trimmed_tracks, whole_tracks
+
+PIPE_BUFFER = 1 << 20  # bytes handed to ffmpeg at once
+SAME_SHAPE = 2  # pixels by which a scaled size may miss the movie's shape: rounding to whole or even pixels
+
+
+class MovieWriter:
+    """Encodes the frames first .. last-1 of a movie, and muxes its sound and the rest with them.
+
+    A context manager; leaving it by an error, or before finish(), removes the unfinished file. `size` is
+    (width, height) in pixels of the frames that write() takes; `bit_depth` 8 takes uint8, 16 takes uint16.
+    `trim` says that only a part of the movie was asked for: the output then begins at zero, and the sound is cut.
+    `notes` says, one line each, what was converted or left out. Raises OutputError for an output that cannot
+    be written, MediaError when ffmpeg fails.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        movie: Movie,
+        timeline: Timeline,
+        first: int,
+        last: int,
+        size: tuple[int, int],
+        codec: str = "auto",
+        crf: float | None = None,
+        preset: str | None = None,
+        pix_fmt: str | None = None,
+        trim: bool = False,
+        bit_depth: int = 8,
+    ) -> None:
+        if not 0 <= first < last <= len(timeline):
+            raise ValueError(f"frames {first} to {last} of a movie of {len(timeline)}")
+        self.path, self.movie, self.timeline, self.size = Path(path).absolute(), movie, timeline, size
+        self.first, self.last, self.trim = first, last, trim
+        self.container, self.program = container_of(self.path), find_ffmpeg()
+        self.codec, codec_notes = choose_encoder(self.program, self.container, codec)
+        self.settings = encoder_settings(self.codec)
+        self.crf = self.settings.crf if crf is None else crf
+        self.preset = self.settings.preset if preset is None else preset
+        self.pix_fmt = pix_fmt or self.settings.pix_fmt
+        self.kind = np.dtype("u1" if bit_depth == 8 else "<u2")
+        self.origin = self._origin()
+        tracks = self._tracks()
+        self.padding = self._padding()
+        self.notes: tuple[str, ...] = (*codec_notes, *tracks.notes, *self._size_notes(crf, preset))
+        self._arguments = command(self.program, self._output(tracks))
+        self._next, self._finished = first, False
+
+    # What is asked of ffmpeg
+
+    def _origin(self) -> int:
+        """Ticks on the file's clock that become zero in the output."""
+        if self.trim:
+            return self.timeline.ticks(self.first)
+        # As players show it: the first of all streams begins at zero, the others keep their distance to it.
+        start = math.floor(self.movie.clock_start / self.timeline.time_base)
+        return min(max(0, start), self.timeline.ticks(self.first))
+
+    def _tracks(self) -> Tracks:
+        if self.trim:
+            start, end = self.timeline.time(self.first), self.timeline.time(self.last)
+            return trimmed_tracks(self.program, self.movie, self.container, start, end)
+        origin = self.origin * self.timeline.time_base
+        return whole_tracks(self.program, self.movie, self.container, origin)
+
+    def _padding(self) -> tuple[int, int]:
+        """Columns and rows that the encoder needs beyond the size."""
+        if not self.settings.even or "444" in self.pix_fmt or "rgb" in self.pix_fmt or "gbr" in self.pix_fmt:
+            return 0, 0
+        return self.size[0] % 2, 0 if "422" in self.pix_fmt else self.size[1] % 2
+
+    def _size_notes(self, crf: float | None, preset: str | None) -> list[str]:
+        notes = []
+        if any(self.padding):
+            width, height = self.size[0] + self.padding[0], self.size[1] + self.padding[1]
+            notes.append(
+                f"{self.codec} needs even sizes: the last row or column is repeated once, {width}x{height} is written"
+                " (pix_fmt yuv444p keeps the size, but fewer players show it)"
+            )
+        for name, asked, known in (("crf", crf, self.settings.crf), ("preset", preset, self.settings.preset)):
+            if asked is not None and known is None:
+                notes.append(f"{self.codec} has no {name}: its own setting is used")
+        return notes
+
+    def _output(self, tracks: Tracks) -> Any:
+        pictures = ffmpeg.input("pipe:0", format="nut", copyts=None, analyzeduration=0)["0"]
+        tags = self._colour_tags()
+        out_range = {"out_range": tags["color_range"]}
+        if "colorspace" in tags:
+            out_range["out_color_matrix"] = colour.SCALER_MATRICES[tags["colorspace"]]
+        pictures = pictures.filter("scale", in_range="pc", flags=FLAGS, **out_range).filter(
+            "format", self.pix_fmt
+        )
+        aspect = _scaled_aspect(self.movie, self.size)
+        pictures = pictures.filter("setsar", f"{aspect.numerator}/{aspect.denominator}")
+        pictures = pictures.filter("setparams", **_filter_names(tags))
+        return ffmpeg.output(
+            pictures, *tracks.streams, f"file:{self.path}", **self._video_options(), **tags, **tracks.options
+        )
+
+    def _colour_tags(self) -> dict[str, str]:
+        """Options that say the same colour as the source, or what it was taken as."""
+        movie = self.movie
+        if self.pix_fmt.startswith(("rgb", "bgr", "gbr")):
+            return {"color_range": "pc"}
+        matrix = colour.assumed_matrix(movie.color_matrix, movie.height)
+        full = not movie.is_rgb and colour.assumed_range(movie.color_range, movie.pixel_format) == "pc"
+        tags = {
+            "colorspace": "bt2020nc" if matrix == "bt2020c" else matrix,
+            "color_range": "pc" if full else "tv",
+        }
+        if movie.color_primaries:
+            tags["color_primaries"] = movie.color_primaries
+        if movie.color_transfer:
+            tags["color_trc"] = movie.color_transfer
+        return tags
+
+    def _video_options(self) -> dict[str, Any]:
+        time_base = self.timeline.time_base
+        options: dict[str, Any] = {
+            "format": self.container.muxer,
+            "c:v": self.codec,
+            "pix_fmt": self.pix_fmt,
+            "threads": THREADS,
+            "fps_mode": "passthrough",
+            "enc_time_base": f"{time_base.numerator}/{time_base.denominator}",
+            "fflags": "+bitexact",
+            "flags:v": "+bitexact",
+            "flags:a": "+bitexact",
+            "bsf:v": self._last_duration_filter(),
+            **self.settings.options,
+        }
+        if self.settings.crf is not None:
+            options["crf"] = f"{self.crf:g}"
+        if self.settings.preset is not None:
+            options["preset"] = self.preset
+        if self.settings.rate_option is not None:
+            rate = self._rate()
+            options[self.settings.rate_option] = f"fps={rate.numerator}/{rate.denominator}"
+        if self.settings.codec == "hevc" and self.container.is_mov:
+            options["tag:v"] = "hvc1"  # the tag that Apple's players take
+        if self.container.is_mov:
+            options["video_track_timescale"] = time_base.denominator
+            # Edit lists are in the movie's own scale: with the usual milliseconds a late start is rounded.
+            options["movie_timescale"] = math.lcm(
+                time_base.denominator, 1000 if time_base.denominator < 1000 else 1
+            )
+            options["movflags"] = "+faststart"
+        return options
+
+    def _last_duration_filter(self) -> str:
+        """A bitstream filter that says how long the last frame is shown; encoders forget it."""
+        start = (self.timeline.ticks(self.last - 1) - self.origin) * self.timeline.time_base
+        shown = self.timeline.duration(self.last - 1)
+        half = self.timeline.time_base / 2
+        # setts must be told to leave the times alone.
+        last = f"gte(PTS*TB\\,{float(start - half):.9f})"
+        return f"setts=pts=PTS:dts=DTS:duration=if({last}\\,round({float(shown):.9f}/TB)\\,DURATION)"
+
+    def _rate(self) -> Fraction:
+        """Frames per second, a hint for the encoder's level; times do not come from it."""
+        rate = self.movie.average_rate or Fraction(25)
+        return min(max(rate, Fraction(1)), Fraction(240)).limit_denominator(1001)
+
+    # The work
+
+    def __enter__(self) -> MovieWriter:
+        self._process = Process(self._arguments, stdin=True)
+        self._container = av.open(
+            self._process.stdin, "w", format="nut", options={"write_index": "0"}, buffer_size=PIPE_BUFFER
+        )
+        stream: Any = self._container.add_stream("rawvideo", rate=self._rate())
+        stream.width, stream.height = self.size[0] + self.padding[0], self.size[1] + self.padding[1]
+        stream.pix_fmt = "rgb24" if self.kind.itemsize == 1 else "rgb48le"
+        stream.time_base = stream.codec_context.time_base = self.timeline.time_base
+        self._stream = stream
+        return self
+
+    def write(self, image: NDArray[Any]) -> None:
+        """Takes the next frame, RGB (H, W, 3) of the size and depth said at the start."""
+        if image.shape != (self.size[1], self.size[0], 3) or image.dtype != self.kind:
+            raise ValueError(
+                f"a frame of {image.shape} {image.dtype}, not {self.size[::-1]} + (3,) {self.kind}"
+            )
+        if self._next >= self.last:
+            raise ValueError(f"more frames than the {self.last - self.first} that were announced")
+        if any(self.padding):
+            image = np.pad(image, ((0, self.padding[1]), (0, self.padding[0]), (0, 0)), mode="edge")
+        packet = av.Packet(image.tobytes())
+        packet.stream = self._stream
+        packet.time_base = self.timeline.time_base
+        packet.pts = packet.dts = self.timeline.ticks(self._next) - self.origin
+        packet.is_keyframe = True
+        try:
+            self._container.mux(packet)
+        except (OSError, av.error.FFmpegError) as error:
+            self._process.kill()
+            raise MediaError(f"ffmpeg ended while the movie was written: {self._process.tail()}") from error
+        self._next += 1
+
+    def finish(self) -> None:
+        """Ends the file and waits for ffmpeg. Raises MediaError unless all frames came and ffmpeg ended well."""
+        if self._next != self.last:
+            raise MediaError(
+                f"only {self._next - self.first} of {self.last - self.first} frames were written"
+            )
+        try:
+            self._container.close()
+            self._process.stdin.close()
+        except (OSError, av.error.FFmpegError):
+            pass  # ffmpeg went away; its exit status says why
+        self._process.check("writing the movie")
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+        self._finished = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        if not self._finished:
+            self.path.unlink(missing_ok=True)
+
+
+def _scaled_aspect(movie: Movie, size: tuple[int, int]) -> Fraction:
+    """The shape of one output pixel: the movie's own, unless its picture was squeezed on purpose."""
+    width, height = size
+    if abs(width - movie.width * height / movie.height) <= SAME_SHAPE:
+        return movie.sample_aspect_ratio
+    squeezed = movie.sample_aspect_ratio * Fraction(movie.width, width) * Fraction(height, movie.height)
+    return squeezed.limit_denominator(4095)
+
+
+def _filter_names(tags: dict[str, str]) -> dict[str, str]:
+    """The same tags under the names of the setparams filter, which differ from the encoders'."""
+    names = {"color_range": "range", "gamma22": "bt470m", "gamma28": "bt470bg"}
+    return {names.get(option, option): names.get(value, value) for option, value in tags.items()}
