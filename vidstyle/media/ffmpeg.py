@@ -57,7 +57,7 @@ def _find(wanted: str | None, search_path: str) -> Ffmpeg:
         path = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
         raise MediaError(
-            "no ffmpeg found: install ffmpeg, or `pip install imageio-ffmpeg`, or set VIDSTYLE_FFMPEG to its path"
+            "no ffmpeg found: install ffmpeg, or `pip install imageio-ffmpeg`, or set VIDSTYLE_FFMPEG"
         ) from error
     return Ffmpeg(path, _version(path), "imageio-ffmpeg")
 

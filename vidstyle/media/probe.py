@@ -48,7 +48,8 @@ class Movie:
     time_base: Fraction  # seconds per tick of the video stream
     start_time: Fraction  # seconds; first video time, on the file's clock
     clock_start: Fraction  # seconds; first time of any stream, on the file's clock
-    duration: Fraction | None  # seconds of video, where known
+    duration: Fraction | None  # seconds, where known
+    duration_is_videos: bool  # False: it is that of the longest stream
     average_rate: Fraction | None  # frames per second; a hint, never used for times
     frame_count_hint: int | None  # what the container says or duration × rate; scan() counts
     codec: str  # canonical ffmpeg name of the video's codec, e.g. "h264"
@@ -126,7 +127,7 @@ def _videos(container: Any) -> list[Any]:
 
 
 def _first_frame(path: Path, container: Any, stream: Any) -> tuple[Any, int | None]:
-    """The first frame that can be decoded (what precedes the first key frame may be damaged), and x264's build."""
+    """The first frame that can be decoded (not always the first of the file), and x264's build."""
     build = None
     try:
         for packet in container.demux(stream):
@@ -151,7 +152,7 @@ def _describe(path: Path, container: Any, stream: Any, frame: Any, x264_build: i
     context = stream.codec_context
     depth = frame.format.components[0].bits
     start = _seconds(stream.start_time, stream.time_base) or Fraction(0)
-    duration = _seconds(stream.duration, stream.time_base) or _seconds(container.duration, Fraction(1, 10**6))
+    duration, is_videos = _duration(container, stream, start)
     rate = Fraction(stream.average_rate) if stream.average_rate else None
     clock = _seconds(container.start_time, Fraction(1, 10**6))
     colours = {
@@ -183,6 +184,7 @@ def _describe(path: Path, container: Any, stream: Any, frame: Any, x264_build: i
         start_time=start,
         clock_start=start if clock is None else clock,
         duration=duration,
+        duration_is_videos=is_videos,
         average_rate=rate,
         frame_count_hint=stream.frames or (round(duration * rate) if duration and rate else None),
         audio=tuple(_audio(s) for s in container.streams.audio if s.codec_context is not None),
@@ -190,6 +192,20 @@ def _describe(path: Path, container: Any, stream: Any, frame: Any, x264_build: i
         notes=_notes(facts),
         **facts,
     )
+
+
+def _duration(container: Any, stream: Any, start: Fraction) -> tuple[Fraction | None, bool]:
+    """(seconds or None, whether it is surely the video's own)."""
+    if stream.duration:
+        return _seconds(stream.duration, stream.time_base), True
+    if "matroska" in container.format.name:  # both of its durations count from zero, not from the first frame
+        tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+        if tag:
+            hours, minutes, seconds = (Fraction(part) for part in tag.groups())
+            return hours * 3600 + minutes * 60 + seconds - start, True
+        whole = _seconds(container.duration, Fraction(1, 10**6))
+        return whole and whole - start, len(container.streams) == 1
+    return _seconds(container.duration, Fraction(1, 10**6)), len(container.streams) == 1
 
 
 def _seconds(ticks: int | None, time_base: Fraction) -> Fraction | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import signal
 import subprocess
@@ -85,10 +86,8 @@ class Process:
         self._drain.join(GRACE_SECONDS)
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                try:
+                with contextlib.suppress(OSError):  # what was still buffered has nowhere to go
                     stream.close()
-                except OSError:  # what was still buffered has nowhere to go
-                    pass
 
     def __enter__(self) -> Process:
         return self

@@ -16,11 +16,11 @@ from vidstyle.media import colour
 from vidstyle.media.ffmpeg import command, find_ffmpeg
 from vidstyle.media.probe import Movie
 from vidstyle.media.process import Process
-from vidstyle.media.source import decoded
+from vidstyle.media.source import decoded, ratio
 from vidstyle.media.timeline import Timeline
 
-# Containers that have an index with exact times, and codecs that decode from any key frame to the same pictures;
-# others are read from the start.
+# Containers that have an index with exact times, and codecs that decode from any key frame to the same
+# pictures; others are read from the start.
 SEEKABLE_CONTAINERS = ("mov,", "matroska", "avi")
 SEEKABLE_CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "prores", "dnxhd", "mjpeg", "ffv1", "rawvideo")
 # Seconds before the wanted frame that are seeked to, in the order they are tried; then from the start.
@@ -33,9 +33,9 @@ def read_frames(
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yields (frame number, RGB array (H, W, 3)) for the frames first .. last-1, in order, each once.
 
-    `size` is (width, height) in pixels, of the movie as displayed: rotation is applied first. Arrays are uint8,
-    for `bit_depth` 16 uint16 over its full range. The same bytes come whatever `first` is. Memory is fixed;
-    closing the generator early ends ffmpeg. Raises MediaError when a frame of the timeline does not come.
+    `size` is (width, height) in pixels, of the movie as displayed: rotation is applied first. Arrays are
+    uint8, for `bit_depth` 16 uint16 over its full range. The same bytes come whatever `first` is. Memory is
+    fixed; closing the generator early ends ffmpeg. Raises MediaError when a frame of the timeline does not come.
     """
     if not 0 <= first <= last <= len(timeline):
         raise ValueError(f"frames {first} to {last} of a movie of {len(timeline)}")
@@ -101,13 +101,13 @@ def _pictures_to_pipe(
     if seek is not None:
         options = {"ss": f"{float(seek):.6f}", "noaccurate_seek": None}
         if movie.codec == "h264" and movie.x264_build is not None:
-            # x264 says its version in the first packet only, and the decoder works around bugs of old versions:
-            # without it, 4:4:4 movies from before 2017 come out as garbage.
+            # x264 says its version in the first packet only, and the decoder works around bugs of old
+            # versions: without it, 4:4:4 movies from before 2017 come out as garbage.
             options["x264_build"] = movie.x264_build
     stream = decoded(movie, **options)
     if movie.interlaced:
         stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
-        stream = stream.filter("settb", _ratio(movie.time_base))
+        stream = stream.filter("settb", ratio(movie.time_base))
     # Frames before the wanted one, and frames without a time of their own (as in scan).
     stream = stream.filter("select", f"gte(pts,{start})*(isnan(prev_selected_pts)+gt(pts,prev_selected_pts))")
     pixels = "rgb24" if bit_depth == 8 else "rgb48le"
@@ -118,7 +118,7 @@ def _pictures_to_pipe(
         vcodec="rawvideo",
         pix_fmt=pixels,
         fps_mode="passthrough",
-        enc_time_base=_ratio(movie.time_base),
+        enc_time_base=ratio(movie.time_base),
         write_index=0,
     )
 
@@ -133,10 +133,6 @@ def _source_colour(movie: Movie) -> dict[str, str]:
         "in_range": colour.assumed_range(movie.color_range, movie.pixel_format),
         "out_range": "pc",
     }
-
-
-def _ratio(value: Fraction) -> str:
-    return f"{value.numerator}/{value.denominator}"
 
 
 def _packets(stream: IO[bytes], time_base: Fraction) -> Iterator[tuple[int, Any]]:

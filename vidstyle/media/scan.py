@@ -13,7 +13,7 @@ from vidstyle.errors import MediaError
 from vidstyle.media.ffmpeg import command, find_ffmpeg
 from vidstyle.media.probe import Movie
 from vidstyle.media.process import Process
-from vidstyle.media.source import decoded
+from vidstyle.media.source import decoded, ratio
 from vidstyle.media.timeline import Timeline
 
 SCORE_WIDTH = 256  # pixels that pictures are scaled down to for the score; enough to tell shots apart
@@ -84,7 +84,8 @@ def _scores_to_pipe(movie: Movie) -> object:
     stream = decoded(movie, noautorotate=None)
     stream = stream.filter("scale", f"min(iw,{SCORE_WIDTH})", -2, flags="bilinear").filter("format", "gray")
     stream = stream.filter("scdet", threshold=100).filter("metadata", mode="print", file="pipe:1")
-    return stream.output("-", format="null", fps_mode="passthrough")
+    # Without the time base, the null muxer complains of times that coincide when rounded to frames.
+    return stream.output("-", format="null", fps_mode="passthrough", enc_time_base=ratio(movie.time_base))
 
 
 def _parse(stream: IO[bytes]) -> Iterator[tuple[int | None, float]]:
@@ -99,7 +100,7 @@ def _parse(stream: IO[bytes]) -> Iterator[tuple[int | None, float]]:
 
 
 def _check_end(process: Process, frames: _Frames) -> None:
-    """A failure after some frames is a damaged file, which is used up to there; without any it is an error."""
+    """A failure after some frames is a damaged file, used up to there; without any it is an error."""
     if process.wait() != 0 and not frames.pts:
         raise MediaError(f"ffmpeg could not decode the movie: {process.tail()}")
 
@@ -115,6 +116,7 @@ def _last_duration(movie: Movie, frames: _Frames, damage: int) -> tuple[int, lis
     usual = _usual_duration(movie, frames.pts)
     if movie.duration is None:
         return usual, notes
+    # Where other streams may be longer, the end of the file says nothing of the last frame.
     shown = round((movie.start_time + movie.duration) / movie.time_base) - last
     missing = (shown - usual) * movie.time_base
     if missing > LONGEST_LAST or (damage and missing > SHORT_BY):
@@ -125,7 +127,7 @@ def _last_duration(movie: Movie, frames: _Frames, damage: int) -> tuple[int, lis
         return usual, notes
     if damage:
         notes.append(f"the movie is damaged: ffmpeg reported {damage} problems, pictures may show it")
-    return (shown if shown > 0 else usual), notes
+    return (shown if shown > 0 and movie.duration_is_videos else usual), notes
 
 
 def _usual_duration(movie: Movie, pts: list[int]) -> int:

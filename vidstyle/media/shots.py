@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,9 +22,9 @@ def find_cuts(
 ) -> list[int]:
     """Frame numbers at which a new shot begins, in order; never 0.
 
-    `scores` (N,): how much each frame differs from the one before (Timeline.scores). A cut is a change that is
-    higher by `threshold` than those just before it, so steady motion and slow fades are none; and that is
-    not taken back at once, so a flash is none.
+    `scores` (N,): how much each frame differs from the one before (Timeline.scores). A cut is a change that
+    is higher by `threshold` than those just before it, so steady motion and slow fades are none; and that
+    is not taken back at once, so a flash is none. `min_length` is in frames.
     """
     cuts: list[int] = []
     for frame in _jumps(np.asarray(scores, np.float64), threshold):
@@ -46,8 +47,8 @@ def _is_flash(scores: NDArray[np.float32], frame: int) -> bool:
 
 
 def shots(cuts: Sequence[int], first: int, last: int) -> list[tuple[int, int]]:
-    """The half-open frame ranges that the cuts divide [first, last) into; a cut at `first` divides nothing."""
+    """The half-open frame ranges that the cuts divide [first, last) into; none where that is empty."""
     if last <= first:
         return []
     edges = [first, *sorted({cut for cut in cuts if first < cut < last}), last]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))

@@ -5,6 +5,7 @@ Both must see the same frames with the same times, so the start of their filter 
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from vidstyle.media.ffmpeg import open_file
@@ -18,5 +19,9 @@ def decoded(movie: Movie, **options: Any) -> Any:
     that reading from the middle gives the same pictures as reading from the start).
     """
     source = open_file(movie.path, copyts=None, flags="-output_corrupt", **options)
-    time_base = f"{movie.time_base.numerator}/{movie.time_base.denominator}"
-    return source[str(movie.video_index)].filter("settb", time_base)
+    return source[str(movie.video_index)].filter("settb", ratio(movie.time_base))
+
+
+def ratio(value: Fraction) -> str:
+    """As ffmpeg's options take it."""
+    return f"{value.numerator}/{value.denominator}"

@@ -14,8 +14,10 @@ from vidstyle.media.read import SEEKABLE_CONTAINERS
 BITS_PER_CHANNEL = 96_000  # per second, of audio that has to be encoded and whose own rate is not known
 SEEK_BEFORE = Fraction(5)  # seconds before a cut at which audio decoding begins; decoders settle in
 # Encoders for audio that is cut, by the codec that it had: the kind of sound stays what it was.
-SAME_KIND = {"aac": "aac", "mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis", "flac": "flac",
-             "ac3": "ac3", "eac3": "eac3", "alac": "alac", "mp2": "mp2", "pcm_s16le": "pcm_s16le"}  # fmt: skip
+SAME_KIND = {
+    "aac": "aac", "mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis", "flac": "flac", "ac3": "ac3",
+    "eac3": "eac3", "alac": "alac", "mp2": "mp2", "pcm_s16le": "pcm_s16le",
+}  # fmt: skip
 
 NO_STREAM = "9999?"  # a stream number that no file has; "?" makes that no error
 
@@ -30,7 +32,7 @@ class Tracks:
 
 
 def whole_tracks(program: Ffmpeg, movie: Movie, container: Container, origin: Fraction) -> Tracks:
-    """All tracks, copied where the container allows; times shifted so that `origin` (seconds) becomes zero."""
+    """All tracks, copied where the container allows; the time `origin` (seconds) becomes zero."""
     tracks = Tracks()
     original = open_file(movie.path, **_shift(origin))
     for number, audio in enumerate(movie.audio):
@@ -52,7 +54,7 @@ def whole_tracks(program: Ffmpeg, movie: Movie, container: Container, origin: Fr
 def trimmed_tracks(
     program: Ffmpeg, movie: Movie, container: Container, start: Fraction, end: Fraction
 ) -> Tracks:
-    """All tracks between two times (seconds on the file's clock); audio is encoded anew, cut to the sample."""
+    """All tracks between two times (seconds, the file's clock); audio is encoded anew, cut to the sample."""
     tracks = Tracks()
     shifted = open_file(movie.path, **_shift(start))
     _add_text(tracks, movie, container, shifted)
@@ -67,6 +69,10 @@ def trimmed_tracks(
             _encode(tracks, number, audio, _same_kind(program, container, audio))
         tracks.notes.append("audio is encoded anew, so that it begins and ends with the pictures")
     _add_globals(tracks, shifted)
+    if movie.subtitles:
+        # A text that is shown at the end must not make the movie longer.
+        left = f"{float(end - start):.6f}/TB-PTS"
+        tracks.options["bsf:s"] = f"setts=pts=PTS:dts=DTS:duration=min(DURATION\\,{left})"
     tracks.options["t"] = f"{float(end - start):.6f}"
     return tracks
 
@@ -94,6 +100,8 @@ def _encode(tracks: Tracks, number: int, audio: AudioStream, encoder: str) -> No
 def _same_kind(program: Ffmpeg, container: Container, audio: AudioStream) -> str:
     name = SAME_KIND.get(audio.codec)
     fits = container.audio is None or audio.codec in container.audio
+    if container.is_mov and audio.codec in ("mp2", "mp3"):
+        fits = False  # ffmpeg's muxer refuses the encoders' packets at low sample rates
     if name is not None and fits and name in encoders(program):
         return name
     return _available(program, container.audio_encoders)
@@ -122,7 +130,7 @@ def _add_text(tracks: Tracks, movie: Movie, container: Container, original: Any)
 
 
 def _add_globals(tracks: Tracks, original: Any) -> None:
-    # A stream that matches nothing, in front, makes the original ffmpeg's input number 1 even without other tracks.
+    # A stream that matches nothing, in front, makes the original ffmpeg's input number 1 in any case.
     tracks.streams.insert(0, original[NO_STREAM])
     tracks.options["map_metadata"] = 1
     tracks.options["map_chapters"] = 1

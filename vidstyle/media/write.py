@@ -22,10 +22,12 @@ from vidstyle.media.ffmpeg import command, find_ffmpeg
 from vidstyle.media.probe import Movie
 from vidstyle.media.process import Process
 from vidstyle.media.read import FLAGS
+from vidstyle.media.source import ratio
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.tracks import Tracks, trimmed_tracks, whole_tracks
 
 PIPE_BUFFER = 1 << 20  # bytes handed to ffmpeg at once
+MAX_REORDER = 20  # frames; no encoder's order of coding strays further from the order of showing
 SAME_SHAPE = 2  # pixels by which a scaled size may miss the movie's shape: rounding to whole or even pixels
 
 
@@ -34,8 +36,8 @@ class MovieWriter:
 
     A context manager; leaving it by an error, or before finish(), removes the unfinished file. `size` is
     (width, height) in pixels of the frames that write() takes; `bit_depth` 8 takes uint8, 16 takes uint16.
-    `trim` says that only a part of the movie was asked for: the output then begins at zero, and the sound is cut.
-    `notes` says, one line each, what was converted or left out. Raises OutputError for an output that cannot
+    `trim` says that only a part of the movie was asked for: the output then begins at zero, and the sound is
+    cut. `notes` says, one line each, what was converted or left out. Raises OutputError for an output that cannot
     be written, MediaError when ffmpeg fails.
     """
 
@@ -100,8 +102,8 @@ class MovieWriter:
         if any(self.padding):
             width, height = self.size[0] + self.padding[0], self.size[1] + self.padding[1]
             notes.append(
-                f"{self.codec} needs even sizes: the last row or column is repeated once, {width}x{height} is written"
-                " (pix_fmt yuv444p keeps the size, but fewer players show it)"
+                f"{self.codec} needs even sizes: the last row or column is repeated once,"
+                f" {width}x{height} is written (pix_fmt yuv444p keeps the size, but fewer players show it)"
             )
         for name, asked, known in (("crf", crf, self.settings.crf), ("preset", preset, self.settings.preset)):
             if asked is not None and known is None:
@@ -118,7 +120,7 @@ class MovieWriter:
             "format", self.pix_fmt
         )
         aspect = _scaled_aspect(self.movie, self.size)
-        pictures = pictures.filter("setsar", f"{aspect.numerator}/{aspect.denominator}")
+        pictures = pictures.filter("setsar", ratio(aspect))
         pictures = pictures.filter("setparams", **_filter_names(tags))
         return ffmpeg.output(
             pictures, *tracks.streams, f"file:{self.path}", **self._video_options(), **tags, **tracks.options
@@ -147,9 +149,9 @@ class MovieWriter:
             "format": self.container.muxer,
             "c:v": self.codec,
             "pix_fmt": self.pix_fmt,
-            "threads": THREADS,
-            "fps_mode": "passthrough",
-            "enc_time_base": f"{time_base.numerator}/{time_base.denominator}",
+            "threads:v": THREADS,
+            "fps_mode:v": "passthrough",
+            "enc_time_base:v": ratio(time_base),
             "fflags": "+bitexact",
             "flags:v": "+bitexact",
             "flags:a": "+bitexact",
@@ -161,8 +163,7 @@ class MovieWriter:
         if self.settings.preset is not None:
             options["preset"] = self.preset
         if self.settings.rate_option is not None:
-            rate = self._rate()
-            options[self.settings.rate_option] = f"fps={rate.numerator}/{rate.denominator}"
+            options[self.settings.rate_option] = f"fps={ratio(self._rate())}"
         if self.settings.codec == "hevc" and self.container.is_mov:
             options["tag:v"] = "hvc1"  # the tag that Apple's players take
         if self.container.is_mov:
@@ -175,13 +176,17 @@ class MovieWriter:
         return options
 
     def _last_duration_filter(self) -> str:
-        """A bitstream filter that says how long the last frame is shown; encoders forget it."""
-        start = (self.timeline.ticks(self.last - 1) - self.origin) * self.timeline.time_base
-        shown = self.timeline.duration(self.last - 1)
-        half = self.timeline.time_base / 2
+        """A bitstream filter that says how long the last frame is shown; encoders forget it.
+
+        A packet's duration matters only at the end of the file, for the last in order of showing and for the
+        last in order of coding. So each of the last packets is said to last until the movie's end.
+        """
+        tail = max(self.first, self.last - MAX_REORDER)
+        start = (self.timeline.ticks(tail) - self.origin - Fraction(1, 2)) * self.timeline.time_base
+        end = (self.timeline.ticks(self.last) - self.origin) * self.timeline.time_base
+        condition = f"gte(PTS*TB\\,{float(start):.9f})"
         # setts must be told to leave the times alone.
-        last = f"gte(PTS*TB\\,{float(start - half):.9f})"
-        return f"setts=pts=PTS:dts=DTS:duration=if({last}\\,round({float(shown):.9f}/TB)\\,DURATION)"
+        return f"setts=pts=PTS:dts=DTS:duration=if({condition}\\,round({float(end):.9f}/TB)-PTS\\,DURATION)"
 
     def _rate(self) -> Fraction:
         """Frames per second, a hint for the encoder's level; times do not come from it."""
@@ -225,7 +230,7 @@ class MovieWriter:
         self._next += 1
 
     def finish(self) -> None:
-        """Ends the file and waits for ffmpeg. Raises MediaError unless all frames came and ffmpeg ended well."""
+        """Ends the file and waits for ffmpeg; raises MediaError unless all frames came and it ended well."""
         if self._next != self.last:
             raise MediaError(
                 f"only {self._next - self.first} of {self.last - self.first} frames were written"
