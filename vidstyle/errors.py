@@ -39,7 +39,7 @@ class WeightsError(VidstyleError):
     exit_code = 2
 
 
-class Interrupted(VidstyleError):
+class Interrupted(VidstyleError):  # noqa: N818 (no error: the user wished it)
     """The user asked to stop. Everything finished so far is in the cache; run again to go on."""
 
     exit_code = 130
