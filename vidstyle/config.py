@@ -1,0 +1,122 @@
+"""Settings of every stage, as frozen values.
+
+A stage's settings go into its content key (fields that differ from their defaults), so a field added later with a
+default empties nobody's cache. What does not change a stage's result (threads, progress, paths) does not belong here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vidstyle.errors import InputError
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+CONTENT_LAYERS = ("relu4_2",)
+
+
+@dataclass(frozen=True)
+class ShotSettings:
+    """Where the movie is cut into shots."""
+
+    detect: bool = True  # False: the movie is one shot
+    threshold: float | None = None  # ffmpeg's scene score above which a frame begins a shot; None: the built-in rule
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """The size that the movie is worked on at, in pixels as displayed."""
+
+    width: int
+    height: int
+    bit_depth: int = 8
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """Optical flow between frames."""
+
+    method: str = "dis"  # a name of vidstyle.flow.FLOW_METHODS
+    preset: str = "medium"  # DIS: ultrafast, fast or medium
+
+
+@dataclass(frozen=True)
+class ConsistencySettings:
+    """Forward-backward check that says which flow can be trusted (Sundaram 2010)."""
+
+    motion_boundaries: bool = True
+    smooth: bool = True
+
+
+@dataclass(frozen=True)
+class StyleSettings:
+    """One style: the image itself is an input of the stage, by its digest."""
+
+    weight: float = 1.0  # share among several styles
+    scale: float = 1.0  # size of the style's strokes: 1 = the painting as large as the frame
+
+
+@dataclass(frozen=True)
+class OptimizeSettings:
+    """Ruder, Dosovitskiy, Brox 2016: minimise content, style, temporal and total variation loss per frame."""
+
+    encoder: str = "compact"  # compact or vgg19
+    pooling: str = "max"  # vgg19 only: max or average
+    normalized: bool = False  # vgg19 only: every filter scaled to a mean activation of 1
+    content_weight: float = 5.0
+    style_weight: float = 100.0
+    temporal_weight: float = 200.0
+    tv_weight: float = 1e-3
+    content_layers: tuple[str, ...] = CONTENT_LAYERS
+    style_layers: tuple[str, ...] = STYLE_LAYERS
+    optimizer: str = "lbfgs"  # lbfgs or adam
+    learning_rate: float | None = None  # None: 1 for L-BFGS, 0.02 for Adam
+    history: int = 100  # L-BFGS only
+    first_iterations: int = 150  # at most, for the first frame of a shot
+    iterations: int = 50  # at most, for every later frame
+    first_init: str = "content"  # content or noise
+    init: str = "warped"  # later frames: warped, previous, content or noise
+    stop_change: float = 1e-4  # stop when the loss changes by less than this share ...
+    stop_window: int = 50  # ... over so many iterations
+    seed: int = 0
+    styles: tuple[StyleSettings, ...] = (StyleSettings(),)
+
+    def __post_init__(self) -> None:
+        one_of("--encoder", self.encoder, ("compact", "vgg19"))
+        one_of("--pooling", self.pooling, ("max", "average"))
+        one_of("--optimizer", self.optimizer, ("lbfgs", "adam"))
+        one_of("--first-init", self.first_init, ("content", "noise"))
+        one_of("--init", self.init, ("warped", "previous", "content", "noise"))
+        for name in ("first_iterations", "iterations", "history", "stop_window"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+        for name in ("content_weight", "style_weight", "temporal_weight", "tv_weight"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"--{name.replace('_', '-')} must be 0 or more, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class NoneSettings:
+    """Pass every frame through unpainted: shows what the rest of the pipeline does to a movie."""
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """The movie that is written. Its frames, times and sound come from elsewhere."""
+
+    codec: str = "auto"  # auto: what suits the file type, H.264 for mp4
+    crf: int | None = None  # None: the codec's own default of vidstyle
+    preset: str | None = None
+    pix_fmt: str | None = None
+
+
+#: The methods that ``--method`` chooses from, and the settings that each takes.
+METHODS: dict[str, type[OptimizeSettings] | type[NoneSettings]] = {
+    "optimize": OptimizeSettings,
+    "none": NoneSettings,
+}
+
+
+def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    """Raise InputError unless ``value`` is one of ``known``."""
+    if value not in known:
+        raise InputError(f"{option} is one of {', '.join(known)}; not {value!r}")

@@ -1,0 +1,84 @@
+"""Frozen dataclasses from plain tables (TOML, JSON) and back, with errors that a user can act on."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from vidstyle.errors import InputError
+
+T = TypeVar("T")
+
+NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    Fraction: "a time or ratio",
+}
+
+
+def to_plain(value: Any) -> Any:
+    """A dataclass as a table of JSON's types; Fractions become texts such as "25/2"."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [to_plain(item) for item in value]
+    return str(value) if isinstance(value, Fraction) else value
+
+
+def from_plain(kind: type[T], table: Any, where: str) -> T:
+    """Build dataclass ``kind`` from a table.
+
+    Args:
+        where: how the user knows the table, for messages: "[flow]".
+    Raises:
+        InputError: an unknown name, a missing one, or a value of the wrong type.
+    """
+    if not isinstance(table, Mapping):
+        raise InputError(f"{where} must be a table, not {table!r}")
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = [name for name in table if name not in fields]
+    if unknown:
+        raise InputError(f"{where} has no {unknown[0]!r}; it has {', '.join(fields)}")
+    hints = typing.get_type_hints(kind)
+    values = {name: convert(hints[name], value, f"{where} {name}") for name, value in table.items()}
+    needed = [name for name, field in fields.items() if name not in values and not has_default(field)]
+    if needed:
+        raise InputError(f"{where} needs {needed[0]!r}")
+    return kind(**values)
+
+
+def has_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+
+
+def convert(kind: Any, value: Any, where: str) -> Any:
+    """``value`` as ``kind``: a scalar, an optional, a tuple of one kind, or a dataclass (ready, or as a table)."""
+    if dataclasses.is_dataclass(value) and isinstance(value, kind):
+        return value
+    if dataclasses.is_dataclass(kind):
+        return from_plain(typing.cast(type, kind), value, where)
+    if isinstance(kind, types.UnionType):
+        if value is None:
+            return None
+        (inner,) = (option for option in typing.get_args(kind) if option is not types.NoneType)
+        return convert(inner, value, where)
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{where} must be a list, not {value!r}")
+        return tuple(convert(typing.get_args(kind)[0], item, where) for item in value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is Fraction and isinstance(value, int | float | str):
+        try:
+            return Fraction(str(value))
+        except (ValueError, ZeroDivisionError):
+            pass
+    elif type(value) is kind:
+        return value
+    raise InputError(f"{where} must be {NAMES[kind]}, not {value!r}")
