@@ -1,0 +1,110 @@
+"""A small encoder of our own that imitates VGG-19's features (docs/models.md says how it was trained)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+#: Channels of each level that the encoder can be asked for; those of the network that taught it.
+CHANNELS = {
+    "relu1_1": 64,
+    "relu2_1": 128,
+    "relu3_1": 256,
+    "relu4_1": 512,
+    "relu4_2": 128,
+    "relu5_1": 512,
+}
+#: How many times each level is coarser than the frame.
+STRIDES = {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4, "relu4_1": 8, "relu4_2": 8, "relu5_1": 16}
+
+
+def conv3(inputs: int, outputs: int) -> nn.Conv2d:
+    # Replicated borders: zeros would make every border look like an edge, and paint a frame around the movie.
+    return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate")
+
+
+class Residual(nn.Module):
+    """x + a 3×3 convolution of it, rectified: a deeper trunk that still trains from scratch."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = conv3(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.conv(x))
+
+
+class CompactEncoder(nn.Module):
+    """VGG-19's layout on a narrow trunk; 1×1 heads widen each level to the teacher's channels.
+
+    Takes frames ``(N, 3, H, W)``, RGB in [0, 1], H and W at least 16, and gives non-negative features
+    ``(N, C, ceil(H/s), ceil(W/s))`` with C and s from ``CHANNELS`` and ``STRIDES``. Every level is scaled so
+    that its mean activation on photographs is about 1.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = tuple(CHANNELS)
+        self.stem = conv3(3, 64)  # relu1_1 has no head: a single 3×3 convolution can be learned as it is
+        self.reduce = nn.Conv2d(64, 32, 1)
+        self.trunk1 = nn.Sequential(conv3(32, 48), nn.ReLU())
+        self.trunk2a = nn.Sequential(conv3(48, 64), nn.ReLU())
+        self.trunk2b = nn.Sequential(conv3(64, 64), nn.ReLU())
+        self.trunk3a = nn.Sequential(conv3(64, 96), nn.ReLU())
+        self.trunk3b = nn.Sequential(Residual(96), Residual(96))
+        self.trunk4a = nn.Sequential(conv3(96, 128), nn.ReLU())
+        self.trunk4b = nn.Sequential(Residual(128))
+        self.trunk4c = nn.Sequential(Residual(128), Residual(128))
+        self.trunk5a = nn.Sequential(conv3(128, 128), nn.ReLU())
+        self.heads = nn.ModuleDict(
+            {
+                "relu2_1": nn.Conv2d(64, 128, 1),
+                "relu3_1": nn.Conv2d(96, 256, 1),
+                "relu4_1": nn.Conv2d(128, 512, 1),
+                "relu4_2": nn.Conv2d(128, 128, 1),
+                "relu5_1": nn.Conv2d(128, 512, 1),
+            }
+        )
+
+    def forward(self, frames: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """Features of ``frames`` at ``layers`` (names of ``CHANNELS``), computed no deeper than needed."""
+        wanted = set(layers)
+        features: dict[str, Tensor] = {}
+
+        def keep(layer: str, trunk: Tensor) -> bool:
+            """Store ``layer`` if it is wanted; true when nothing deeper is."""
+            if layer in wanted:
+                features[layer] = F.relu(self.heads[layer](trunk))
+            return len(features) == len(wanted)
+
+        # The gain only conditions training: edge filters need large weights, and Adam walks in equal steps.
+        x = F.relu(self.stem((frames - 0.5) * 8))
+        if "relu1_1" in wanted:
+            features["relu1_1"] = x
+        if len(features) == len(wanted):
+            return features
+        x = self.trunk2a(pool(self.trunk1(self.reduce(x))))
+        if keep("relu2_1", x):
+            return features
+        x = self.trunk3a(pool(self.trunk2b(x)))
+        if keep("relu3_1", x):
+            return features
+        x = self.trunk4a(pool(self.trunk3b(x)))
+        if keep("relu4_1", x):
+            return features
+        x = self.trunk4b(x)
+        if keep("relu4_2", x):
+            return features
+        keep("relu5_1", self.trunk5a(pool(self.trunk4c(x))))
+        return features
+
+
+def pool(x: Tensor) -> Tensor:
+    """Max pooling by 2 that keeps the last odd row and column."""
+    return F.max_pool2d(x, 2, ceil_mode=True)
+
+
+def parameter_count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())

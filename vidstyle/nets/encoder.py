@@ -1,0 +1,100 @@
+"""The encoders that losses are measured with, behind one interface and one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor
+
+from vidstyle.errors import WeightsError
+from vidstyle.nets.calibration import dead_leaves
+from vidstyle.nets.compact import CHANNELS, CompactEncoder
+from vidstyle.nets.vgg import IMAGENET, Vgg19Encoder
+from vidstyle.nets.weights import WeightFile, embedded, fetch, read_weights
+
+COMPACT_FILE = "compact-encoder.safetensors"
+
+
+class Encoder(Protocol):
+    """Frames ``(N, 3, H, W)``, RGB in [0, 1] → features by level name, ``(N, C, h, w)``, not negative."""
+
+    layers: tuple[str, ...]
+
+    def __call__(self, frames: Tensor, layers: Iterable[str]) -> dict[str, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """What may be asked of an encoder; those that it has no use for are ignored."""
+
+    pooling: str = "max"
+    normalized: bool = False
+
+
+def build_compact(weights: WeightFile, options: EncoderOptions) -> CompactEncoder:
+    encoder = CompactEncoder()
+    try:
+        encoder.load_state_dict({name: value.float() for name, value in weights.tensors.items()})
+    except RuntimeError as error:
+        raise WeightsError("the weight file is not of the compact encoder of this version") from error
+    return encoder
+
+
+def build_vgg19(weights: WeightFile, options: EncoderOptions) -> Vgg19Encoder:
+    encoder = Vgg19Encoder(weights, options.pooling)
+    if options.normalized:
+        encoder.normalize_(dead_leaves())
+    return encoder
+
+
+@dataclass(frozen=True)
+class EncoderEntry:
+    """How to find an encoder's weights and build it."""
+
+    find: Callable[[], Path]
+    build: Callable[[WeightFile, EncoderOptions], torch.nn.Module]
+
+
+ENCODERS: dict[str, EncoderEntry] = {
+    "compact": EncoderEntry(lambda: embedded(COMPACT_FILE), build_compact),
+    "vgg19": EncoderEntry(lambda: fetch(IMAGENET), build_vgg19),
+}
+
+
+def find_weights(name: str, path: Path | None = None) -> Path:
+    """The weight file of encoder ``name``: ``path`` where the user gave one, else the embedded or published file."""
+    return path or ENCODERS[name].find()
+
+
+def load_encoder(name: str, weights: Path, device: torch.device, options: EncoderOptions | None = None) -> Encoder:
+    """An encoder ready to use: frozen, in evaluation mode, on ``device``.
+
+    Raises:
+        WeightsError: the file does not hold this network.
+    """
+    network = ENCODERS[name].build(read_weights(weights), options or EncoderOptions())
+    # channels_last: the CPU's convolutions are several times faster in it.
+    network = network.to(device).to(memory_format=torch.channels_last).eval()
+    return cast(Encoder, network.requires_grad_(False))
+
+
+def check_layers(encoder: Encoder, layers: Iterable[str]) -> None:
+    """Raise WeightsError when the encoder does not reach one of ``layers``."""
+    missing = [layer for layer in layers if layer not in encoder.layers]
+    if missing:
+        raise WeightsError(f"these encoder weights have no {', '.join(missing)}; they have {', '.join(encoder.layers)}")
+
+
+__all__ = [
+    "CHANNELS",
+    "ENCODERS",
+    "Encoder",
+    "EncoderOptions",
+    "check_layers",
+    "find_weights",
+    "load_encoder",
+]
