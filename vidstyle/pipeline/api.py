@@ -1,0 +1,87 @@
+"""What programs call: paint a movie, go on with a job, ask how far it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vidstyle.errors import OutputError
+from vidstyle.pipeline.events import Event, Monitor
+from vidstyle.pipeline.plan import Plan, make_plan
+from vidstyle.pipeline.request import Request, request_from_plain, request_to_plain
+from vidstyle.pipeline.run import run
+from vidstyle.store import Job, Store, default_root
+
+Path_ = str | os.PathLike[str]
+Listener = Callable[[Event], None]
+
+
+def stylize(
+    movie: Path_,
+    output: Path_,
+    style: Path_ | Mapping[str, Any] | Iterable[Path_ | Mapping[str, Any]] = (),
+    *,
+    progress: Listener | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    overwrite: bool = False,
+    cache_dir: Path_ | None = None,
+    **settings: Any,
+) -> Path:
+    """Paint ``movie`` in one or more styles and write it to ``output``, with its sound and times.
+
+    What an earlier call has finished is taken from the cache: calling again after an interruption goes on.
+
+    Args:
+        style: a picture, a table ``{"path": …, "weight": …, "scale": …}``, or several of either.
+        progress: called with ``Note`` and ``Progress`` (vidstyle.pipeline.events).
+        should_stop: asked between frames; True ends the work with ``Interrupted``.
+        overwrite: replace an output file that is not this job's own.
+        cache_dir: where intermediate results are kept; None: the user's cache folder.
+        settings: fields of ``Request`` by name: ``height=360``, ``method="optimize"``,
+            ``stylize={"iterations": 30}``, ``flow={"preset": "fast"}``, ``start=Fraction(3, 2)`` …
+    Returns:
+        The absolute path of the output.
+    Raises:
+        VidstyleError: see vidstyle.errors; every message is one line that says what to do.
+    """
+    items = [style] if isinstance(style, str | os.PathLike | Mapping) else list(style)
+    styles = [dict(s) if isinstance(s, Mapping) else {"path": os.fspath(s)} for s in items]
+    for item in styles:
+        item["path"] = os.fspath(item["path"])
+    request = request_from_plain({"movie": os.fspath(movie), "output": os.fspath(output), "styles": styles, **settings})
+    root = default_root() if cache_dir is None else Path(cache_dir)
+    return perform(request, root, Monitor(progress, should_stop), overwrite)
+
+
+def perform(request: Request, root: Path, monitor: Monitor, overwrite: bool = False) -> Path:
+    """Do what was asked for, alone on this job. Returns the output's path."""
+    store = Store(root, monitor.note)
+    plan = make_plan(request, store, monitor)
+    output = Path(request.output)
+    if plan.is_written:
+        monitor.note(f"{output} is finished already: nothing to do")
+        return output
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
+    job = open_job(request, root)
+    with job.lock(report=monitor.note):
+        run(plan, monitor)
+    return output
+
+
+def open_job(request: Request, root: Path) -> Job:
+    """The job file of a request, made if there is none."""
+    paths = (Path(request.movie), Path(request.output))
+    return Job.create(root, Path(request.movie).stem, request_to_plain(request), paths)
+
+
+def plan_for(request: Request, root: Path, monitor: Monitor) -> Plan:
+    """The plan of a request, without running it."""
+    return make_plan(request, Store(root, monitor.note), monitor)
+
+
+def job_request(job: Job) -> Request:
+    """What a job was asked for."""
+    return request_from_plain(job.asked)

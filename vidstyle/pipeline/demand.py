@@ -1,0 +1,246 @@
+"""Evaluation by demand: each result is taken from the store, or made from what it needs and stored.
+
+A stage is asked for one frame or pair at a time. What exists is not made again, and what nobody asks for is not made.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vidstyle.config import ConsistencySettings, FlowSettings
+from vidstyle.errors import MediaError, VidstyleError
+from vidstyle.flow import backward_warp, consistency_map, flow_method
+from vidstyle.media import Movie, Timeline, read_frames
+from vidstyle.pipeline.painted import Painted
+from vidstyle.store import (
+    Shelf,
+    frame_name,
+    frame_to_float,
+    mask_to_float,
+    pair_name,
+    quantize_flow,
+    quantize_frame,
+    quantize_mask,
+)
+from vidstyle.stylize.base import Prior, Progress, Stylizer, frame_seed
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Value = TypeVar("Value")
+
+# A frame is asked for as itself, as its neighbour's neighbour and for the flow: the last few stay in memory.
+REMEMBERED = 4
+
+
+class Recent(Generic[Value]):
+    """The last few values by name: what bounds memory, however long the movie."""
+
+    def __init__(self, size: int = REMEMBERED) -> None:
+        self.size = size
+        self.values: OrderedDict[Any, Value] = OrderedDict()
+
+    def get(self, name: Any, make: Callable[[], Value]) -> Value:
+        if name not in self.values:
+            self.put(name, make())
+        self.values.move_to_end(name)
+        return self.values[name]
+
+    def put(self, name: Any, value: Value) -> None:
+        self.values[name] = value
+        if len(self.values) > self.size:
+            self.values.popitem(last=False)
+
+
+class Frames:
+    """Decoded frames, uint8 ``(H, W, 3)``. One decoder runs along while frames are asked for in order."""
+
+    def __init__(
+        self,
+        shelf: Shelf[Pixels],
+        movie: Movie,
+        timeline: Timeline,
+        last: int,
+        size: tuple[int, int],
+        tools: dict[str, str],
+    ) -> None:
+        self.shelf, self.movie, self.timeline, self.last, self.size = shelf, movie, timeline, last, size
+        self.tools = tools
+        self.recent: Recent[Pixels] = Recent()
+        self.reader: Iterator[tuple[int, Any]] = iter(())
+        self.next = -1
+
+    def get(self, frame: int) -> Pixels:
+        return self.recent.get(frame, lambda: self.load(frame))
+
+    def load(self, frame: int) -> Pixels:
+        stored = self.shelf.load(frame_name(frame))
+        return self.read(frame) if stored is None else stored.value
+
+    def read(self, frame: int) -> Pixels:
+        if self.next != frame:
+            self.close()
+            self.reader = read_frames(self.movie, self.timeline, frame, self.last, self.size)
+        number, pixels = next(self.reader, (None, None))
+        if number != frame or pixels is None:
+            raise MediaError(f"frame {frame} could not be decoded from {self.movie.path}")
+        self.next = frame + 1
+        times = {"time": self.timeline.time(frame), "duration": self.timeline.duration(frame)}
+        self.shelf.save(frame_name(frame), pixels, {**times, "tools": self.tools})
+        return pixels
+
+    def close(self) -> None:
+        """Stop the decoder."""
+        if hasattr(self.reader, "close"):
+            self.reader.close()
+        self.next = -1
+
+
+class Flows:
+    """Optical flow of ordered pairs of frames, float32 ``(2, H, W)`` in pixels, as stored."""
+
+    def __init__(self, shelf: Shelf[Floats], frames: Frames, settings: FlowSettings, tools: dict[str, str]) -> None:
+        self.shelf, self.frames, self.tools = shelf, frames, tools
+        self.method = flow_method(settings.method, preset=settings.preset)
+        self.prepared: Recent[Any] = Recent()
+        self.pool = ThreadPoolExecutor(2, thread_name_prefix="flow")
+
+    def get(self, source: int, target: int) -> Floats:
+        """Flow from frame ``source`` to frame ``target``, on the grid of ``source``."""
+        stored = self.shelf.load(pair_name(source, target))
+        return self.make(source, target) if stored is None else stored.value
+
+    def both(self, a: int, b: int) -> tuple[Floats, Floats]:
+        """Flow a → b and b → a, side by side on two threads."""
+        for frame in (a, b):
+            self.prepare(frame)  # here: the decoder is not for two threads
+        forward = self.pool.submit(self.get, a, b)
+        backward = self.pool.submit(self.get, b, a)
+        return forward.result(), backward.result()
+
+    def prepare(self, frame: int) -> Any:
+        return self.prepared.get(frame, lambda: self.method.prepare(self.frames.get(frame)))
+
+    def make(self, source: int, target: int) -> Floats:
+        flow = self.method.estimate(self.prepare(source), self.prepare(target)).numpy()
+        self.shelf.save(pair_name(source, target), flow, {"tools": self.tools})
+        return quantize_flow(flow)
+
+    def close(self) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+
+class Consistencies:
+    """Which pixels of a frame can be trusted to be the other's, warped: uint8 ``(H, W)``, 255 = sure."""
+
+    def __init__(
+        self, shelf: Shelf[Pixels], flows: Flows, settings: ConsistencySettings, tools: dict[str, str]
+    ) -> None:
+        self.shelf, self.flows, self.settings, self.tools = shelf, flows, settings, tools
+
+    def get(self, frame: int, other: int) -> tuple[Pixels, Floats]:
+        """The mask on the grid of ``frame`` and the flow from ``frame`` to ``other`` that it judges."""
+        stored = self.shelf.load(pair_name(frame, other))
+        if stored is not None:
+            return stored.value, self.flows.get(frame, other)
+        flow, opposite = self.flows.both(frame, other)
+        mask = consistency_map(
+            torch.from_numpy(flow),
+            torch.from_numpy(opposite),
+            motion_boundaries=self.settings.motion_boundaries,
+            smooth=self.settings.smooth,
+        )
+        levels = quantize_mask(mask.numpy())
+        self.shelf.save(pair_name(frame, other), levels, {"tools": self.tools})
+        return levels, flow
+
+
+@dataclass
+class Painter:
+    """Stylized frames of one shot, by demand. Works on its earlier output exactly as it is stored.
+
+    ``stylizer`` is called when the first frame must be painted: with everything stored, no network is loaded.
+    """
+
+    shelf: Shelf[Painted]
+    key: str
+    first: int  # first frame of the shot
+    frames: Frames
+    consistencies: Consistencies
+    stylizer: Callable[[], Stylizer]
+    device: torch.device
+    timeline: Timeline
+    tools: dict[str, str]
+
+    def __post_init__(self) -> None:
+        self.recent: Recent[Painted] = Recent()
+
+    def has(self, frame: int) -> bool:
+        return self.shelf.has(frame_name(frame))
+
+    def get(self, frame: int, progress: Progress = lambda share: None) -> Painted:
+        """The stylized frame: stored, or painted after whatever it needs. ``progress`` is of the frame itself."""
+        pending = [frame]
+        while pending:
+            now = pending[-1]
+            if self.find(now) is None:
+                missing = [n for n in self.needed(now) if self.find(n) is None]
+                if missing:
+                    pending += missing
+                    continue
+                self.recent.put(now, self.paint(now, progress))
+            pending.pop()
+        found = self.find(frame)
+        assert found is not None
+        return found
+
+    def find(self, frame: int) -> Painted | None:
+        if frame in self.recent.values:
+            return self.recent.values[frame]
+        stored = self.shelf.load(frame_name(frame))
+        if stored is None:
+            return None
+        self.recent.put(frame, stored.value)
+        return stored.value
+
+    def needed(self, frame: int) -> list[int]:
+        return [need.frame for need in self.stylizer().needs(frame, self.first)]
+
+    def paint(self, frame: int, progress: Progress) -> Painted:
+        needed = self.needed(frame)
+        priors = [self.prior(frame, other) for other in needed]
+        before = self.find(frame - 1) if needed else None
+        stylized, state = self.stylizer().step(
+            self.tensor(frame_to_float(self.frames.get(frame))),
+            priors,
+            before.state if before else None,
+            seed=frame_seed(self.key, frame),
+            progress=progress,
+        )
+        if not torch.isfinite(stylized).all():
+            raise VidstyleError(f"frame {frame}: the loss grew without bound; try --optimizer adam or smaller weights")
+        painted = Painted(quantize_frame(stylized.cpu().numpy()), state)
+        times = {"time": self.timeline.time(frame), "duration": self.timeline.duration(frame)}
+        self.shelf.save(frame_name(frame), painted, {**times, "tools": self.tools})
+        return painted
+
+    def prior(self, frame: int, other: int) -> Prior:
+        mask, flow = self.consistencies.get(frame, other)
+        painted = self.find(other)
+        assert painted is not None
+        stylized = self.tensor(frame_to_float(painted.pixels))
+        return Prior(
+            stylized=stylized,
+            warped=backward_warp(stylized, self.tensor(flow)),
+            consistency=self.tensor(mask_to_float(mask)),
+        )
+
+    def tensor(self, array: Floats) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.device)

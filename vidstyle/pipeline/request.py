@@ -1,0 +1,114 @@
+"""Everything that was asked for, as one value: what a job file holds and ``resume`` starts from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidstyle.config import (
+    METHODS,
+    ConsistencySettings,
+    EncodeSettings,
+    FlowSettings,
+    NoneSettings,
+    OptimizeSettings,
+    ShotSettings,
+    StyleSettings,
+)
+from vidstyle.errors import InputError
+from vidstyle.structure import from_plain, to_plain
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style as the user gives it: an image and its options."""
+
+    path: str
+    weight: float = 1.0  # share among several styles
+    scale: float = 1.0  # size of the strokes: 1 = the painting as large as the frame
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "scale"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"--style {self.path}: {name} must be more than 0, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One movie to paint. Paths are absolute; sizes in displayed pixels; times in seconds from the movie's start."""
+
+    movie: str
+    output: str
+    styles: tuple[Style, ...] = ()
+    stylize: OptimizeSettings | NoneSettings = field(default_factory=OptimizeSettings)
+    shots: ShotSettings = field(default_factory=ShotSettings)
+    flow: FlowSettings = field(default_factory=FlowSettings)
+    consistency: ConsistencySettings = field(default_factory=ConsistencySettings)
+    encode: EncodeSettings = field(default_factory=EncodeSettings)
+    width: int | None = None  # None: from the height, or the movie's own
+    height: int | None = None
+    start: Fraction | None = None  # first frame at or after it
+    end: Fraction | None = None  # frames before it
+    encoder_weights: str | None = None  # a file of the user's own; None: embedded or downloaded
+    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+
+    def __post_init__(self) -> None:
+        for name in ("width", "height"):
+            value = getattr(self, name)
+            if value is not None and value < 16:
+                raise InputError(f"--{name} must be at least 16 pixels, not {value}")
+        if self.start is not None and self.start < 0:
+            raise InputError("--start must be 0 or more")
+        if self.end is not None and self.end <= (self.start or 0):
+            raise InputError("--end must be later than --start")
+        if isinstance(self.stylize, OptimizeSettings) and not self.styles:
+            raise InputError("no style given: add --style PAINTING.jpg")
+
+    @property
+    def method(self) -> str:
+        return next(name for name, kind in METHODS.items() if type(self.stylize) is kind)
+
+    @property
+    def stylize_settings(self) -> OptimizeSettings | NoneSettings:
+        """The method's settings with those of the styles in them: what the content key is made from."""
+        if isinstance(self.stylize, NoneSettings):
+            return self.stylize
+        styles = tuple(StyleSettings(style.weight, style.scale) for style in self.styles)
+        return dataclasses.replace(self.stylize, styles=styles)
+
+
+def request_to_plain(request: Request) -> dict[str, Any]:
+    """As JSON's types; ``request_from_plain`` reads it back."""
+    return {"method": request.method, **to_plain(request)}
+
+
+def request_from_plain(table: Mapping[str, Any]) -> Request:
+    """A Request from a job file, a settings file or the command line's options.
+
+    The table has Request's names, and ``method``; ``stylize`` holds the settings of that method.
+
+    Raises:
+        InputError: something is unknown, missing or of the wrong type.
+    """
+    rest = dict(table)
+    method = rest.pop("method", "optimize")
+    if method not in METHODS:
+        raise InputError(f"--method is one of {', '.join(METHODS)}; not {method!r}")
+    # Which settings a method takes only its name tells, so they are read first.
+    rest["stylize"] = from_plain(METHODS[method], rest.get("stylize", {}), "[stylize]")
+    request = from_plain(Request, rest, "the settings")
+    return dataclasses.replace(
+        request,
+        movie=absolute(request.movie),
+        output=absolute(request.output),
+        styles=tuple(dataclasses.replace(style, path=absolute(style.path)) for style in request.styles),
+        encoder_weights=request.encoder_weights and absolute(request.encoder_weights),
+    )
+
+
+def absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())

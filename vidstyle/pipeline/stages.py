@@ -1,0 +1,135 @@
+"""The stages of one job, each with its content key and its shelf in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidstyle.config import DecodeSettings, NoneSettings
+from vidstyle.errors import InputError
+from vidstyle.media import Movie, Timeline, find_cuts, shots
+from vidstyle.pipeline.painted import PAINTED, Painted
+from vidstyle.pipeline.request import Request
+from vidstyle.store import FLOW, FRAME, JSON, MASK, Shelf, Store, content_key, file_digest
+from vidstyle.structure import to_plain
+
+# Raised when a stage's result changes for the same settings and inputs; only what depends on it is made again.
+VERSIONS = {"scan": 1, "decode": 1, "flow": 1, "consistency": 1, "stylize": 1, "encode": 1}
+
+Shot = tuple[int, int]  # half-open range of frame numbers
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Digests (sha256) of the files that a job is made from, and the kind of device that paints."""
+
+    movie: str
+    styles: tuple[str, ...]
+    weights: str | None  # of the encoder; None where the method takes none
+    device: str  # cpu, cuda or mps: results differ between kinds, not between cards
+
+
+def digest_inputs(request: Request, store: Store, weights: Path | None, device: str) -> Inputs:
+    """Read (or remember) the digests of everything that the request names. Raises InputError for missing files."""
+    memo = store.root / "digests"
+    return Inputs(
+        movie=file_digest(Path(request.movie), memo),
+        styles=tuple(file_digest(Path(style.path), memo) for style in request.styles),
+        weights=None if weights is None else file_digest(weights, memo),
+        device=device,
+    )
+
+
+class Stages:
+    """Keys and shelves of a job. A stage's key comes from its settings and the keys of what it is made from.
+
+    Args:
+        size: ``(width, height)`` that the movie is worked on at.
+    """
+
+    def __init__(self, request: Request, store: Store, inputs: Inputs, size: tuple[int, int]) -> None:
+        self.request, self.store, self.inputs = request, store, inputs
+        decode_settings = DecodeSettings(*size)
+        self.decode_key = self.key("decode", decode_settings, inputs.movie)
+        self.flow_key = self.key("flow", request.flow, self.decode_key)
+        self.consistency_key = self.key("consistency", request.consistency, self.flow_key)
+        self.decode: Shelf[Pixels] = self.shelf("decode", self.decode_key, FRAME, decode_settings)
+        self.flow: Shelf[Floats] = self.shelf("flow", self.flow_key, FLOW, request.flow)
+        self.consistency: Shelf[Pixels] = self.shelf("consistency", self.consistency_key, MASK, request.consistency)
+
+    def key(self, stage: str, settings: Any, *inputs: str) -> str:
+        return content_key(stage, VERSIONS[stage], settings, inputs)
+
+    def shelf(self, stage: str, key: str, codec: Any, settings: Any) -> Shelf[Any]:
+        about = {"stage": stage, "movie": self.request.movie, "settings": to_plain(settings)}
+        return self.store.shelf(stage, key, codec, about)
+
+    def stylize_key(self, first: int) -> str:
+        """The key of the painting of the shot that begins at frame ``first``."""
+        settings = self.request.stylize_settings
+        if isinstance(settings, NoneSettings):
+            return self.key("stylize", settings, self.decode_key)
+        inputs = (self.decode_key, self.consistency_key, *self.inputs.styles, str(self.inputs.weights))
+        return self.key("stylize", settings, *inputs, self.inputs.device, str(first))
+
+    def stylize(self, first: int) -> Shelf[Painted]:
+        about = {"styles": [style.path for style in self.request.styles], "first_frame": first}
+        settings = {**to_plain(self.request.stylize_settings), **about}
+        return self.shelf("stylize", self.stylize_key(first), PAINTED, settings)
+
+    def encode_key(self, job_shots: list[Shot]) -> str:
+        """The key of the output movie: its frames' keys and the range of each shot."""
+        frames = [f"{self.stylize_key(first)}:{first}-{last}" for first, last in job_shots]
+        return self.key("encode", self.request.encode, self.inputs.movie, *frames)
+
+    def encode(self, job_shots: list[Shot]) -> Shelf[dict[str, Any]]:
+        """Where it is noted which output files hold this movie."""
+        return self.shelf("encode", self.encode_key(job_shots), JSON, self.request.encode)
+
+
+def working_size(movie: Movie, width: int | None, height: int | None) -> tuple[int, int]:
+    """``(width, height)`` to work at: as asked, the other side in proportion and even; else the movie's own."""
+    if width and height:
+        return width, height
+    if width:
+        return width, max(2, 2 * round(width * movie.height / movie.width / 2))
+    if height:
+        return max(2, 2 * round(height * movie.width / movie.height / 2)), height
+    return movie.width, movie.height
+
+
+def frame_range(movie: Movie, timeline: Timeline, start: Fraction | None, end: Fraction | None) -> Shot:
+    """The frames between two times, counted from the movie's start.
+
+    Raises:
+        InputError: there is none.
+    """
+    times = timeline.pts
+    zero = timeline.ticks(0)
+
+    def first_at(seconds: Fraction) -> int:
+        ticks = zero + seconds / timeline.time_base
+        return int(np.searchsorted(times, -(-ticks.numerator // ticks.denominator)))
+
+    first = 0 if start is None else first_at(start)
+    last = len(timeline) if end is None else first_at(end)
+    if first >= last:
+        length = float(timeline.time(len(timeline)) - timeline.time(0))
+        raise InputError(f"no frame between --start and --end: the movie lasts {length:.2f} s")
+    return first, last
+
+
+def job_shots(request: Request, timeline: Timeline, frames: Shot) -> list[Shot]:
+    """The shots of the frames that were asked for. A range that begins inside a shot begins a new one there."""
+    settings = request.shots
+    if not settings.detect:
+        return [frames]
+    cuts = find_cuts(timeline.scores) if settings.threshold is None else find_cuts(timeline.scores, settings.threshold)
+    return shots(cuts, *frames)
