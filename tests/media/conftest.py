@@ -127,7 +127,8 @@ def _tracks(path: Path) -> None:
     )
     ffmpeg("-f", "lavfi", "-i", TEST.format(rate=25, seconds=2), "-f", "lavfi", "-i", "sine=d=2",
            "-f", "lavfi", "-i", "sine=f=800:d=2", "-i", text, "-i", meta, "-map", "0", "-map", "1",
-           "-map", "2", "-map", "3", "-map_metadata", "4", *X264, "-c:a", "aac", "-c:s", "mov_text", path)  # fmt: skip
+           "-map", "2", "-map", "3", "-map_metadata", "4", *X264, "-c:a", "aac",
+           "-c:s", "mov_text", path)  # fmt: skip
 
 
 def _interlaced(path: Path) -> None:

@@ -60,9 +60,7 @@ def test_edit_list(any_ffmpeg: str, make: Callable[[str], Path], tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["cfr.mp4", "cfr.mkv"])
-def test_reading_from_the_middle_is_bit_identical(
-    any_ffmpeg: str, make: Callable[[str], Path], name: str
-) -> None:
+def test_reading_from_the_middle_is_bit_identical(any_ffmpeg: str, make: Callable[[str], Path], name: str) -> None:
     movie = probe(make(name))
     timeline = scan(movie)
     whole = frames(movie, timeline)
@@ -120,9 +118,7 @@ def test_timeline_goes_through_json(make: Callable[[str], Path]) -> None:
     assert np.array_equal(again.scores, timeline.scores)
 
 
-def test_truncated_movie_is_used_up_to_there(
-    any_ffmpeg: str, make: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_truncated_movie_is_used_up_to_there(any_ffmpeg: str, make: Callable[[str], Path], tmp_path: Path) -> None:
     ffmpeg("-i", make("cfr.mp4"), "-c", "copy", "-movflags", "faststart", tmp_path / "whole.mp4")
     data = (tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "part.mp4").write_bytes(data[: len(data) * 6 // 10])
@@ -165,9 +161,7 @@ def test_rotation_is_applied(any_ffmpeg: str, make: Callable[[str], Path]) -> No
 @pytest.mark.parametrize("matrix", ["bt709", "smpte170m"])
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("bits", [8, 16])
-def test_colour_is_converted_by_its_tags(
-    any_ffmpeg: str, tmp_path: Path, matrix: str, full: bool, bits: int
-) -> None:
+def test_colour_is_converted_by_its_tags(any_ffmpeg: str, tmp_path: Path, matrix: str, full: bool, bits: int) -> None:
     """Known Y'CbCr values give the RGB of the standard's formula, within one level."""
     kr, kb = (0.2126, 0.0722) if matrix == "bt709" else (0.299, 0.114)
     y, cb, cr = 120, 100, 160

@@ -28,9 +28,7 @@ def relative_times(path: Path) -> list[Fraction]:
 
 @pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("name", ["cfr.mp4", "ntsc.mp4", "vfr.mp4", "late.mp4", "late.mkv"])
-def test_times_survive(
-    any_ffmpeg: str, make: Callable[[str], Path], tmp_path: Path, name: str, ending: str
-) -> None:
+def test_times_survive(any_ffmpeg: str, make: Callable[[str], Path], tmp_path: Path, name: str, ending: str) -> None:
     movie = probe(make(name))
     rewrite(tmp_path / f"out{ending}", movie, scan(movie), preset="ultrafast")
     was, now = relative_times(movie.path), relative_times(tmp_path / f"out{ending}")
@@ -140,9 +138,7 @@ def test_sound_is_in_sync(
     """The flash and the beep of each second come together: copied, converted, and cut in the middle."""
     movie = probe(make("sync.mp4"))
     timeline = scan(movie)
-    writer = rewrite(
-        tmp_path / f"out{ending}", movie, timeline, first, 140 if first else None, trim=first > 0
-    )
+    writer = rewrite(tmp_path / f"out{ending}", movie, timeline, first, 140 if first else None, trim=first > 0)
     white, beeps = onsets(tmp_path / f"out{ending}")
     assert len(white) == len(beeps) == (4 if first else 5)
     # Opus in a webm of ffmpeg 5.1 comes its lead-in of 312 samples early; elsewhere it is exact.
@@ -181,9 +177,7 @@ def test_copied_sound_is_untouched(make: Callable[[str], Path], tmp_path: Path) 
     assert packets(tmp_path / "out.mp4") == packets(movie.path)
 
 
-@pytest.mark.parametrize(
-    "name", ["-dash.mp4", "sp ace 'q'.mp4", "100%d.mp4", "ünï:co,de[1].mp4", "new\nline.mp4"]
-)
+@pytest.mark.parametrize("name", ["-dash.mp4", "sp ace 'q'.mp4", "100%d.mp4", "ünï:co,de[1].mp4", "new\nline.mp4"])
 def test_odd_output_names(
     make: Callable[[str], Path], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,9 +218,7 @@ def test_ffmpegs_own_words_are_in_the_error(make: Callable[[str], Path], tmp_pat
     timeline = scan(movie)
     with (
         pytest.raises(MediaError, match=r"no-such-preset|Invalid argument"),
-        MovieWriter(
-            tmp_path / "o.mp4", movie, timeline, 0, 200, (160, 120), preset="no-such-preset"
-        ) as writer,
+        MovieWriter(tmp_path / "o.mp4", movie, timeline, 0, 200, (160, 120), preset="no-such-preset") as writer,
     ):
         for _ in range(200):
             writer.write(np.zeros((120, 160, 3), np.uint8))

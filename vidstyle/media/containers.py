@@ -83,9 +83,7 @@ ENCODERS = {
     "libx264": Encoder("h264", 18, "medium", rate_option="x264-params"),
     "libopenh264": Encoder("h264", None, options={"b:v": "12M"}),
     "libx265": Encoder("hevc", 20, "medium", {"x265-params": "log-level=error:pools=4:frame-threads=2"}),
-    "libvpx-vp9": Encoder(
-        "vp9", 24, None, {"b:v": 0, "deadline": "good", "cpu-used": 2, "row-mt": 1}, even=False
-    ),
+    "libvpx-vp9": Encoder("vp9", 24, None, {"b:v": 0, "deadline": "good", "cpu-used": 2, "row-mt": 1}, even=False),
     "libsvtav1": Encoder("av1", 28, "8", {"svtav1-params": "lp=4"}, even=True),
     "libaom-av1": Encoder("av1", 26, None, {"b:v": 0, "cpu-used": 6, "row-mt": 1}, even=False),
     "prores_ks": Encoder("prores", None, options={"profile:v": 3}, pix_fmt="yuv422p10le"),
@@ -137,9 +135,7 @@ def choose_encoder(program: Ffmpeg, container: Container, codec: str) -> tuple[s
     if codec not in available or codec in container.video:
         named = [name for name, encoder in ENCODERS.items() if encoder.codec == codec and name in available]
         if not named:
-            raise OutputError(
-                f"ffmpeg {program.version} has no encoder for {codec!r}; see `ffmpeg -encoders`"
-            )
+            raise OutputError(f"ffmpeg {program.version} has no encoder for {codec!r}; see `ffmpeg -encoders`")
         codec = named[0]
     made = ENCODERS[codec].codec if codec in ENCODERS else codec.partition("_")[0]
     if made not in container.video:

@@ -104,9 +104,7 @@ def _shown(path: Path) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        container = av.open(
-            file_url(path), options={"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
-        )
+        container = av.open(file_url(path), options={"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS})
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise InputError(
             f"{_shown(path)} is not a movie that ffmpeg can read: it is damaged, cut off or of another kind"
@@ -233,9 +231,7 @@ def _notes(facts: dict[str, Any]) -> tuple[str, ...]:
         notes.append(f"{facts['video_streams']} video tracks: the first is used, the others are left out")
     matrix, lines, is_rgb = facts["color_matrix"], facts["height"], facts["is_rgb"]
     if not is_rgb and matrix is None and lines >= colour.HD_LINES:
-        notes.append(
-            f"colour matrix not tagged: taken as BT.709, as usual for {colour.HD_LINES} lines or more"
-        )
+        notes.append(f"colour matrix not tagged: taken as BT.709, as usual for {colour.HD_LINES} lines or more")
     elif not is_rgb and matrix is not None and matrix not in colour.SCALER_MATRICES:
         taken = colour.assumed_matrix(matrix, lines)
         notes.append(f"colour matrix {matrix} is not supported: taken as {taken}, so colours may shift")

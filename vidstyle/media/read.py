@@ -35,7 +35,7 @@ def read_frames(
 
     `size` is (width, height) in pixels, of the movie as displayed: rotation is applied first. Arrays are
     uint8, for `bit_depth` 16 uint16 over its full range. The same bytes come whatever `first` is. Memory is
-    fixed; closing the generator early ends ffmpeg. Raises MediaError when a frame of the timeline does not come.
+    fixed; closing the generator early ends ffmpeg. Raises MediaError when a frame does not come.
     """
     if not 0 <= first <= last <= len(timeline):
         raise ValueError(f"frames {first} to {last} of a movie of {len(timeline)}")
@@ -94,9 +94,7 @@ def _missing(movie: Movie, timeline: Timeline, number: int, process: Process) ->
     )
 
 
-def _pictures_to_pipe(
-    movie: Movie, start: int, size: tuple[int, int], bit_depth: int, seek: Fraction | None
-) -> Any:
+def _pictures_to_pipe(movie: Movie, start: int, size: tuple[int, int], bit_depth: int, seek: Fraction | None) -> Any:
     options: dict[str, Any] = {}
     if seek is not None:
         options = {"ss": f"{float(seek):.6f}", "noaccurate_seek": None}

@@ -22,9 +22,7 @@ LONGEST_LAST = Fraction(60)  # seconds; a last frame that seems to be shown long
 SHORT_BY = Fraction(1, 2)  # seconds missing at the end from which damage counts as broken off
 
 
-def scan(
-    movie: Movie, end: Fraction | None = None, progress: Callable[[int], None] | None = None
-) -> Timeline:
+def scan(movie: Movie, end: Fraction | None = None, progress: Callable[[int], None] | None = None) -> Timeline:
     """Decodes the movie once, up to `end` (seconds on the file's clock) or to its end.
 
     A movie cut off in the middle gives the frames that are there, and a note. Raises MediaError where not one

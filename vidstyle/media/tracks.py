@@ -43,17 +43,13 @@ def whole_tracks(program: Ffmpeg, movie: Movie, container: Container, origin: Fr
             name = _available(program, container.audio_encoders)
             tracks.streams.append(original[str(audio.index)])
             _encode(tracks, number, audio, name)
-            tracks.notes.append(
-                f"audio track {number + 1}: {audio.codec} does not go into {container.muxer}: {name}"
-            )
+            tracks.notes.append(f"audio track {number + 1}: {audio.codec} does not go into {container.muxer}: {name}")
     _add_text(tracks, movie, container, original)
     _add_globals(tracks, original)
     return tracks
 
 
-def trimmed_tracks(
-    program: Ffmpeg, movie: Movie, container: Container, start: Fraction, end: Fraction
-) -> Tracks:
+def trimmed_tracks(program: Ffmpeg, movie: Movie, container: Container, start: Fraction, end: Fraction) -> Tracks:
     """All tracks between two times (seconds, the file's clock); audio is encoded anew, cut to the sample."""
     tracks = Tracks()
     shifted = open_file(movie.path, **_shift(start))

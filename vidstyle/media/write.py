@@ -37,8 +37,8 @@ class MovieWriter:
     A context manager; leaving it by an error, or before finish(), removes the unfinished file. `size` is
     (width, height) in pixels of the frames that write() takes; `bit_depth` 8 takes uint8, 16 takes uint16.
     `trim` says that only a part of the movie was asked for: the output then begins at zero, and the sound is
-    cut. `notes` says, one line each, what was converted or left out. Raises OutputError for an output that cannot
-    be written, MediaError when ffmpeg fails.
+    cut. `notes` says, one line each, what was converted or left out. Raises OutputError for an output
+    that cannot be written, MediaError when ffmpeg fails.
     """
 
     def __init__(
@@ -116,9 +116,7 @@ class MovieWriter:
         out_range = {"out_range": tags["color_range"]}
         if "colorspace" in tags:
             out_range["out_color_matrix"] = colour.SCALER_MATRICES[tags["colorspace"]]
-        pictures = pictures.filter("scale", in_range="pc", flags=FLAGS, **out_range).filter(
-            "format", self.pix_fmt
-        )
+        pictures = pictures.filter("scale", in_range="pc", flags=FLAGS, **out_range).filter("format", self.pix_fmt)
         aspect = _scaled_aspect(self.movie, self.size)
         pictures = pictures.filter("setsar", ratio(aspect))
         pictures = pictures.filter("setparams", **_filter_names(tags))
@@ -169,9 +167,7 @@ class MovieWriter:
         if self.container.is_mov:
             options["video_track_timescale"] = time_base.denominator
             # Edit lists are in the movie's own scale: with the usual milliseconds a late start is rounded.
-            options["movie_timescale"] = math.lcm(
-                time_base.denominator, 1000 if time_base.denominator < 1000 else 1
-            )
+            options["movie_timescale"] = math.lcm(time_base.denominator, 1000 if time_base.denominator < 1000 else 1)
             options["movflags"] = "+faststart"
         return options
 
@@ -210,9 +206,7 @@ class MovieWriter:
     def write(self, image: NDArray[Any]) -> None:
         """Takes the next frame, RGB (H, W, 3) of the size and depth said at the start."""
         if image.shape != (self.size[1], self.size[0], 3) or image.dtype != self.kind:
-            raise ValueError(
-                f"a frame of {image.shape} {image.dtype}, not {self.size[::-1]} + (3,) {self.kind}"
-            )
+            raise ValueError(f"a frame of {image.shape} {image.dtype}, not {self.size[::-1]} + (3,) {self.kind}")
         if self._next >= self.last:
             raise ValueError(f"more frames than the {self.last - self.first} that were announced")
         if any(self.padding):
@@ -232,9 +226,7 @@ class MovieWriter:
     def finish(self) -> None:
         """Ends the file and waits for ffmpeg; raises MediaError unless all frames came and it ended well."""
         if self._next != self.last:
-            raise MediaError(
-                f"only {self._next - self.first} of {self.last - self.first} frames were written"
-            )
+            raise MediaError(f"only {self._next - self.first} of {self.last - self.first} frames were written")
         try:
             self._container.close()
             self._process.stdin.close()
