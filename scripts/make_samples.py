@@ -110,9 +110,7 @@ class Canvas:
         self.fill(np.asarray(cover) * alpha, colour)
         self.rgba[..., 3] = alpha
 
-    def noise(
-        self, period_x: float, period_y: float, seed: int, octaves: int = 4, gain: float = 0.5
-    ) -> Array:
+    def noise(self, period_x: float, period_y: float, seed: int, octaves: int = 4, gain: float = 0.5) -> Array:
         """Multi-octave value noise (H, W), about [-1, 1]; the periods (units) are the coarsest octave's."""
         total, weight, norm = np.zeros((self.y.size, self.x.size), np.float32), 1.0, 0.0
         for octave in range(octaves):
@@ -234,9 +232,7 @@ def cumulus(c: Canvas, x: float, y: float, size: float, dark: str, lit: str, see
         puff(c, x + across * size * 1.15, y - up * size * 0.72, radius, shade, crown, seed + i, 0.16, 3)
 
 
-def crown(
-    c: Canvas, x: float, y: float, size: float, dark: str, lit: str, seed: int, tall: float = 1.0
-) -> None:
+def crown(c: Canvas, x: float, y: float, size: float, dark: str, lit: str, seed: int, tall: float = 1.0) -> None:
     """The leaves of a tree: lumps around (x, y), `tall` times as high as wide."""
     random = np.random.default_rng(seed)
     for i in range(round(16 * max(1.0, tall))):
@@ -247,9 +243,7 @@ def crown(
         puff(c, px, py, size * random.uniform(0.3, 0.46), ink(dark), light, seed * 17 + i, 0.34)
 
 
-def tree(
-    c: Canvas, x: float, foot: float, size: float, dark: str, lit: str, seed: int, tall: float = 1.0
-) -> None:
+def tree(c: Canvas, x: float, foot: float, size: float, dark: str, lit: str, seed: int, tall: float = 1.0) -> None:
     """A trunk and its crown; `size` is half the crown's width."""
     top = foot - size * (0.7 + tall)
     shape(
@@ -268,11 +262,7 @@ def balloon_sheet(dark: str, light: str, band: str) -> Callable[[Canvas], None]:
 
     def paint(c: Canvas) -> None:
         narrowing = np.clip((c.y - 8) / 46, 0, 1)
-        half = (
-            np.sqrt(np.clip(1 - (np.minimum(c.y, 8) - 8) ** 2 / 46**2, 1e-4, 1))
-            * 40
-            * (1 - 0.72 * narrowing**1.6)
-        )
+        half = np.sqrt(np.clip(1 - (np.minimum(c.y, 8) - 8) ** 2 / 46**2, 1e-4, 1)) * 40 * (1 - 0.72 * narrowing**1.6)
         around = np.arcsin(np.clip(c.x / half, -1, 1)) / math.pi * 8
         gores = np.clip(0.5 + 6 * np.sin(around * math.pi), 0, 1)
         cloth = mix(ink(dark), ink(light), gores)
@@ -296,9 +286,7 @@ def gull_wing(c: Canvas) -> None:
     thick = 4.6 * (1 - span) ** 0.7 + 0.3
     cover = c.edge(np.maximum(np.abs(c.y - middle) - thick, np.maximum(-c.x, c.x - 30)))
     feathers = 0.05 * np.sin(c.x * 1.4 + 0.8 * c.y)
-    c.fill(
-        cover, tint(ramp(span, (0, "#fbf7ee"), (0.6, "#d5d9df"), (0.85, "#5b6470"), (1, "#2c3037")), feathers)
-    )
+    c.fill(cover, tint(ramp(span, (0, "#fbf7ee"), (0.6, "#d5d9df"), (0.85, "#5b6470"), (1, "#2c3037")), feathers))
 
 
 def gull_body(c: Canvas) -> None:
@@ -354,19 +342,14 @@ def mountains(c: Canvas) -> None:
 def headland(c: Canvas) -> None:
     """A green cape on striped rock, with a lighthouse on it."""
     ground = (
-        176
-        - 30 * np.clip((c.x - 440) / 120, 0, 1)
-        - 12 * curve(c.x, 90, 21, 4)
-        + 40 * np.clip((460 - c.x) / 60, 0, 1)
+        176 - 30 * np.clip((c.x - 440) / 120, 0, 1) - 12 * curve(c.x, 90, 21, 4) + 40 * np.clip((460 - c.x) / 60, 0, 1)
     )
     grass = mix(ink("#2e6b4f"), ink("#b7b64a"), 0.5 + 0.55 * c.noise(26, 9, 22, 5, 0.7))
     strata = 0.5 + 0.5 * np.sin(c.y * 0.8 + 3 * c.noise(60, 30, 23, 3))
     rock = tint(mix(ink("#6b4b4f"), ink("#d99a72"), strata), 0.25 * c.noise(12, 20, 24, 4))
     cliff = c.edge((192 + 7 * c.noise(30, 20, 25, 3) - c.y) * 0.5)
     c.fill(c.edge(ground - c.y), mix(grass, rock, cliff))
-    for i, (x, y) in enumerate(
-        ((520, 158), (546, 152), (628, 150), (650, 146), (676, 142), (704, 140), (590, 160))
-    ):
+    for i, (x, y) in enumerate(((520, 158), (546, 152), (628, 150), (650, 146), (676, 142), (704, 140), (590, 160))):
         crown(c, x, y, 13 + i % 3 * 3, "#1f4a3d", "#8fae4c", 600 + i, 0.8)
     lighthouse(c, 598, 150)
 
@@ -388,9 +371,7 @@ def lighthouse(c: Canvas, x: float, foot: float) -> None:
         slab(c, ink("#2b3550"), x - 2.5, top + rise, x + 2.5, top + rise + 9)
 
 
-def house(
-    c: Canvas, x: float, foot: float, wide: float, high: float, wall: str, roof: str, seed: int
-) -> None:
+def house(c: Canvas, x: float, foot: float, wide: float, high: float, wall: str, roof: str, seed: int) -> None:
     """A narrow front with a gable: plaster, brick or planks, windows with shutters, a chimney."""
     top, ridge = foot - high, foot - high - wide * 0.62
     slab(c, ink("#8c4a3c"), x + wide * 0.68, ridge - 2, x + wide * 0.82, top, 0.3)
@@ -419,9 +400,7 @@ def house(
         )
     for row in range(int((high - 10) // 27)):
         for col in range(2):
-            window(
-                c, x + wide * (0.17 + 0.4 * col), top + 8 + 27 * row, wide * 0.24, 15, seed + row * 2 + col
-            )
+            window(c, x + wide * (0.17 + 0.4 * col), top + 8 + 27 * row, wide * 0.24, 15, seed + row * 2 + col)
     slab(c, ink("#3c2a2a"), x + wide * 0.4, foot - 17, x + wide * 0.62, foot, 0.3)
     small = c.window(x + wide * 0.3, ridge, x + wide * 0.7, top)
     small.fill(disc(small, x + wide / 2, top - wide * 0.2, wide * 0.1), ink("#24344d"))
@@ -551,9 +530,7 @@ def pier(c: Canvas) -> None:
     slab(c, ink("#f0cf97"), -400, 328, 1100, 333, 0.25)
     for i, x in enumerate(range(-330, 1100, 118)):
         post = c.window(x, 292, x + 20, 420)
-        shade = tint(
-            mix(ink("#4a3029"), ink("#a9754c"), 0.55 - (post.x - x) / 26), 0.3 * post.noise(5, 30, 72 + i, 4)
-        )
+        shade = tint(mix(ink("#4a3029"), ink("#a9754c"), 0.55 - (post.x - x) / 26), 0.3 * post.noise(5, 30, 72 + i, 4))
         post.fill(polygon(post, (x, 420), (x, 296), (x + 18, 296), (x + 18, 420)), shade)
         post.fill(disc(post, x + 9, 296, 9, 0.34), ink("#e2b987"))
         post.fill(
@@ -734,9 +711,7 @@ def near_hill(c: Canvas) -> None:
     path = c.edge(np.abs(c.x - centre) - (2 + 0.1 * (c.y - 205)), 2)
     grass = mix(grass, tint(ink("#ecd199"), 0.15 * c.noise(9, 5, 163, 3)), path)
     c.fill(c.edge(ridge - c.y), grass)
-    for i, (x, y, size) in enumerate(
-        ((430, 238, 13), (452, 232, 9), (560, 236, 12), (585, 244, 15), (612, 250, 12))
-    ):
+    for i, (x, y, size) in enumerate(((430, 238, 13), (452, 232, 9), (560, 236, 12), (585, 244, 15), (612, 250, 12))):
         crown(c, x, y, size, "#23502f", "#a3bf4e", 1100 + i, 0.8)
 
 
@@ -806,9 +781,7 @@ def meadow(c: Canvas) -> None:
 def ball(c: Canvas) -> None:
     """A striped ball of radius 30 around (0, 0), shaded alike from every side so that it may roll."""
     away, turn = np.hypot(c.x, c.y), np.arctan2(c.y, c.x)
-    paints = np.stack(
-        [ink(code) for code in ("#e23b35", "#fbf3df", "#2f72c4", "#fbf3df", "#f4b92f", "#fbf3df")]
-    )
+    paints = np.stack([ink(code) for code in ("#e23b35", "#fbf3df", "#2f72c4", "#fbf3df", "#f4b92f", "#fbf3df")])
     swirl = (turn + 0.5 * np.sin(away / 30 * 1.6)) / (2 * math.pi) * 6 % 6
     colour = tint(paints[swirl.astype(int) % 6], 0.09 * c.noise(9, 9, 201, 4) - 0.42 * (away / 30) ** 5)
     colour = mix(colour, ink("#2b2f52"), c.edge(away - 6.5))
@@ -822,12 +795,8 @@ def sunflower(c: Canvas) -> None:
         leaf = c.window(min(0, side * 40), y - 22, max(0, side * 40), y + 12)
         span = np.clip(leaf.x * side / 38, 0, 1)
         middle = y - 12 * np.sin(span * 2.4)
-        cover = leaf.edge(
-            np.maximum(np.abs(leaf.y - middle) - 9 * np.sin(span * 3.14) ** 0.8, -leaf.x * side)
-        )
-        veins = 0.16 * np.sin((leaf.x * side + np.abs(leaf.y - middle)) * 1.1) + 0.2 * leaf.noise(
-            6, 6, 211, 3
-        )
+        cover = leaf.edge(np.maximum(np.abs(leaf.y - middle) - 9 * np.sin(span * 3.14) ** 0.8, -leaf.x * side))
+        veins = 0.16 * np.sin((leaf.x * side + np.abs(leaf.y - middle)) * 1.1) + 0.2 * leaf.noise(6, 6, 211, 3)
         leaf.fill(
             cover,
             tint(
@@ -871,9 +840,7 @@ class Sheet:
         canvas = Canvas.over(self.box, max(1.0, density))
         self.paint(canvas)
         rgba = canvas.rgba
-        for _ in range(
-            round(math.log2(max(1.0, density) / density))
-        ):  # fine patterns would alias if painted small
+        for _ in range(round(math.log2(max(1.0, density) / density))):  # fine patterns would alias if painted small
             rgba = (rgba[::2, ::2] + rgba[1::2, ::2] + rgba[::2, 1::2] + rgba[1::2, 1::2]) / 4
         return np.pad(rgba, ((1, 1), (1, 1), (0, 0)))
 
@@ -963,16 +930,12 @@ def steam(born: float, x: float, y: float, vx: float) -> Pose:
     def pose(t: float) -> Array:
         age = max(0.0, t - born)
         out = x + vx * min(t, born)
-        return place(
-            out + 14 * age, y - 34 * age / (1 + 0.35 * age), 0.5 * age, 0.2 + 1.1 * age / (1 + 0.45 * age)
-        )
+        return place(out + 14 * age, y - 34 * age / (1 + 0.35 * age), 0.5 * age, 0.2 + 1.1 * age / (1 + 0.45 * age))
 
     return pose
 
 
-def gull(
-    x: float, y: float, vx: float, vy: float, scale: float, near: float, phase: float
-) -> tuple[Layer, ...]:
+def gull(x: float, y: float, vx: float, vy: float, scale: float, near: float, phase: float) -> tuple[Layer, ...]:
     """A gull beating its wings: far wing, body, near wing."""
     course = moving(x, y, vx, vy, bob=2, rate=7, phase=phase)
     side = 1.0 if vx > 0 else -1.0
@@ -984,9 +947,7 @@ def gull(
 
         return pose
 
-    body = Layer(
-        Sheet(gull_body, (-20, -6, 25, 8)), near, lambda t: course(t) @ place(0, 0, 0, side * scale, scale)
-    )
+    body = Layer(Sheet(gull_body, (-20, -6, 25, 8)), near, lambda t: course(t) @ place(0, 0, 0, side * scale, scale))
     mirrored = lambda t: wing(0.0)(t) @ place(0, 0, 0.25, -1, 1)  # noqa: E731
     return Layer(WING, near, wing(-0.35)), body, Layer(WING, near, mirrored)
 
@@ -1013,10 +974,7 @@ def harbour() -> Shot:
             5.6,
         ),
     )
-    wave = [
-        Layer(sheet, near, moving(sway=3 * lift, bob=lift, rate=2.2, phase=p))
-        for sheet, near, lift, p in strips
-    ]
+    wave = [Layer(sheet, near, moving(sway=3 * lift, bob=lift, rate=2.2, phase=p)) for sheet, near, lift, p in strips]
     far_balloon = Sheet(balloon_sheet("#2d7f8f", "#fbe6b2", "#e0503a"), (-44, -42, 44, 82))
     near_balloon = Sheet(balloon_sheet("#d8402f", "#ffd873", "#34427f"), (-44, -42, 44, 82))
     layers = (
@@ -1055,8 +1013,7 @@ def train(x: float, vx: float, near: float) -> tuple[Layer, ...]:
     """Steam, three wagons and an engine going left, with turning wheels."""
     level, wheels = RAIL - 1, Sheet(wheel, (-9, -9, 9, 9))
     wagons = [
-        Sheet(wagon_sheet(*inks), (-42, -42, 42, -4))
-        for inks in (("#a8322e", "#f2d9a0"), ("#2f5f8f", "#f2d9a0"))
+        Sheet(wagon_sheet(*inks), (-42, -42, 42, -4)) for inks in (("#a8322e", "#f2d9a0"), ("#2f5f8f", "#f2d9a0"))
     ]
     cloud = Sheet(smoke, (-28, -28, 28, 28))
     steams = [Layer(cloud, near, steam(-2.4 + 0.2 * i, x - 33, level - 38, vx)) for i in range(22)]
@@ -1235,9 +1192,7 @@ def true_flow(scene: Scene, a: int, b: int, width: int, height: int) -> Array:
     """Exact flow from frame a to frame b of the same shot, on a's grid: (2, H, W) float32, pixels."""
     shot, _ = scene.at(a)
     if shot != scene.at(b)[0]:
-        raise ValueError(
-            f"frames {a} and {b} of {scene.name} lie in different shots: there is no flow across a cut"
-        )
+        raise ValueError(f"frames {a} and {b} of {scene.name} lie in different shots: there is no flow across a cut")
     label = front_layer(scene, a, width, height)
     y, x = np.mgrid[0:height, 0:width] + 0.5
     flow = np.zeros((2, height, width), np.float32)
@@ -1261,14 +1216,7 @@ def true_occlusion(scene: Scene, a: int, b: int, width: int, height: int) -> Arr
     hidden = (x < 0) | (x > width) | (y < 0) | (y > height)
     for index, _, texels, inverse, area in visible_layers(scene, b, width, height):
         rows, cols = area
-        over = (
-            (label < index)
-            & ~hidden
-            & (x >= cols.start)
-            & (x <= cols.stop)
-            & (y >= rows.start)
-            & (y <= rows.stop)
-        )
+        over = (label < index) & ~hidden & (x >= cols.start) & (x <= cols.stop) & (y >= rows.start) & (y <= rows.stop)
         px, py = x[over], y[over]
         u = inverse[0, 0] * px + inverse[0, 1] * py + inverse[0, 2]
         v = inverse[1, 0] * px + inverse[1, 1] * py + inverse[1, 2]
@@ -1334,23 +1282,14 @@ def _pluck(pitch: float, length: int, decay: float) -> Array:
     """A soft string: a few harmonics, the higher ones dying sooner, none near the bell."""
     t = _seconds(length)
     partials = [(1, 1.0), (2, 0.4), (3, 0.12)]
-    tone = sum(
-        a * np.exp(-t * k / decay) * np.sin(2 * np.pi * k * pitch * t)
-        for k, a in partials
-        if k * pitch < 1500
-    )
+    tone = sum(a * np.exp(-t * k / decay) * np.sin(2 * np.pi * k * pitch * t) for k, a in partials if k * pitch < 1500)
     return tone * np.minimum(1, t / 0.006)
 
 
 def _drum(length: int) -> Array:
     """A soft low thump that falls in pitch."""
     t = _seconds(length)
-    return (
-        0.24
-        * np.sin(2 * np.pi * (52 * t - 2.6 * np.exp(-t / 0.03)))
-        * np.exp(-t / 0.09)
-        * np.minimum(1, t / 0.003)
-    )
+    return 0.24 * np.sin(2 * np.pi * (52 * t - 2.6 * np.exp(-t / 0.03))) * np.exp(-t / 0.09) * np.minimum(1, t / 0.003)
 
 
 def _brush(length: int, random: np.random.Generator) -> Array:
@@ -1385,9 +1324,7 @@ def ffmpeg_program() -> str:
 def encode(scene: Scene, path: Path, width: int, height: int) -> None:
     """Write a scene as H.264 and AAC; one thread and bit-exact flags: the same ffmpeg repeats itself."""
     tags = "colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
-    picture = (
-        "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int+bitexact,format=yuv420p"
-    )
+    picture = "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int+bitexact,format=yuv420p"
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "sound.f32"
         sound.write_bytes(audio(scene).astype("<f4").tobytes())
@@ -1412,17 +1349,13 @@ def encode(scene: Scene, path: Path, width: int, height: int) -> None:
                 pass  # ffmpeg says why on its way out
             if process.wait() != 0:
                 messages.seek(0)
-                raise RuntimeError(
-                    f"ffmpeg could not write {path}: {messages.read().decode(errors='replace').strip()}"
-                )
+                raise RuntimeError(f"ffmpeg could not write {path}: {messages.read().decode(errors='replace').strip()}")
 
 
 def write_flo(path: Path, flow: Array) -> None:
     """Middlebury .flo: magic number, width, height, then dx and dy of each pixel, little-endian float32."""
     _, height, width = flow.shape
-    path.write_bytes(
-        struct.pack("<fii", 202021.25, width, height) + flow.transpose(1, 2, 0).astype("<f4").tobytes()
-    )
+    path.write_bytes(struct.pack("<fii", 202021.25, width, height) + flow.transpose(1, 2, 0).astype("<f4").tobytes())
 
 
 def write_png(path: Path, image: Array) -> None:
@@ -1459,9 +1392,7 @@ def parse_size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(part) for part in text.lower().split("x"))
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a size: write WIDTHxHEIGHT, such as 640x360"
-        ) from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write WIDTHxHEIGHT, such as 640x360") from None
     if min(width, height) < 16 or width % 2 or height % 2:
         raise argparse.ArgumentTypeError(f"{text}: width and height must be even, and 16 at least")
     return width, height
@@ -1470,19 +1401,13 @@ def parse_size(text: str) -> tuple[int, int]:
 def main() -> None:
     """Write the clips, and the truth about them when asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--only", choices=sorted(SCENES), action="append", help="this scene only (may be repeated)"
-    )
-    parser.add_argument(
-        "--size", type=parse_size, metavar="WxH", help="size of the picture (default: each clip's own)"
-    )
+    parser.add_argument("--only", choices=sorted(SCENES), action="append", help="this scene only (may be repeated)")
+    parser.add_argument("--size", type=parse_size, metavar="WxH", help="size of the picture (default: each clip's own)")
     home = Path(__file__).resolve().parent.parent / "sample_videos"
     parser.add_argument(
         "--out", type=Path, default=home, metavar="DIR", help="where the clips go (default: sample_videos)"
     )
-    parser.add_argument(
-        "--truth", type=Path, metavar="DIR", help="also write exact flow and occlusion to DIR/NAME"
-    )
+    parser.add_argument("--truth", type=Path, metavar="DIR", help="also write exact flow and occlusion to DIR/NAME")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.only or SCENES:

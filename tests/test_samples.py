@@ -56,9 +56,7 @@ def decode(path: Path) -> np.ndarray:
     exact = ["-vf", "scale=flags=accurate_rnd+full_chroma_int", "-fps_mode", "passthrough"]
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     command = [samples.ffmpeg_program(), "-v", "error", "-i", str(path), *exact, *raw]
-    return np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.uint8).reshape(
-        shape
-    )
+    return np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.uint8).reshape(shape)
 
 
 def decode_sound(path: Path) -> np.ndarray:
@@ -241,9 +239,7 @@ def test_truth_files_can_be_read_by_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("a", "b"), [(30, 31), (61, 60)])
 def test_dis_finds_the_flow(a: int, b: int) -> None:
-    here, there = (
-        cv2.cvtColor(samples.render(HARBOR, frame, 640, 360), cv2.COLOR_RGB2GRAY) for frame in (a, b)
-    )
+    here, there = (cv2.cvtColor(samples.render(HARBOR, frame, 640, 360), cv2.COLOR_RGB2GRAY) for frame in (a, b))
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow = dis.calc(here, there, None).transpose(2, 0, 1)
     error = np.hypot(*(flow - samples.true_flow(HARBOR, a, b, 640, 360)))

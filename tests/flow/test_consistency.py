@@ -87,9 +87,7 @@ def test_what_a_moving_square_uncovers() -> None:
     c = consistency_map(backward, forward, **RULES_ONLY)
     assert torch.equal(c == 0, disoccluded)
     score = mask_f_score(consistency_map(backward, forward), disoccluded)
-    assert (
-        score.recall == 1 and score.precision > 0.4
-    )  # boundaries and the blur make it larger, never smaller
+    assert score.recall == 1 and score.precision > 0.4  # boundaries and the blur make it larger, never smaller
 
 
 def test_disoccluded_areas_grow_when_smoothed() -> None:
@@ -133,9 +131,7 @@ def test_unknown_flow_is_not_trusted(implementation, bad: float) -> None:
 
 def test_threads_do_not_change_it() -> None:
     draw = torch.Generator().manual_seed(5)
-    flow = torch.nn.functional.interpolate(
-        torch.randn(1, 2, 9, 9, generator=draw) * 8, (270, 480), mode="bilinear"
-    )[0]
+    flow = torch.nn.functional.interpolate(torch.randn(1, 2, 9, 9, generator=draw) * 8, (270, 480), mode="bilinear")[0]
     before = cv2.getNumThreads()
     maps = []
     try:

@@ -30,9 +30,7 @@ def test_end_point_error_is_the_bare_librarys(scene: str) -> None:
     a, b = (read_rgb(data(f"flow/{scene}/{name}")) for name in (first, second))
     valid = torch.from_numpy(read_gray(data(f"flow/{scene}/{invalid}")) == 0) if invalid else None
     flow = DIS("medium").between(a, b)
-    assert end_point_error(flow, read_flo(data(f"flow/{scene}/{truth}")), valid) == pytest.approx(
-        expected, abs=0.015
-    )
+    assert end_point_error(flow, read_flo(data(f"flow/{scene}/{truth}")), valid) == pytest.approx(expected, abs=0.015)
     bare = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(
         cv2.cvtColor(a, cv2.COLOR_RGB2GRAY), cv2.cvtColor(b, cv2.COLOR_RGB2GRAY), None
     )

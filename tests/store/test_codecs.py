@@ -29,9 +29,7 @@ def flows(height: int, width: int) -> dict[str, Array]:
     shape = (2, height, width)
     smooth = np.cumsum(rng.normal(0, 0.1, shape), axis=2)
     halves = rng.integers(-200, 200, shape) / 64  # exactly between two steps
-    edge = rng.choice(
-        [1023.96, 1023.98, 1023.99, 1024.0, 1024.01, -1023.99, -1024.0, -1024.01, -1024.02], shape
-    )
+    edge = rng.choice([1023.96, 1023.98, 1023.99, 1024.0, 1024.01, -1023.99, -1024.0, -1024.01, -1024.02], shape)
     bits = rng.integers(0, 2**32, shape, dtype=np.uint32).view(np.float32)
     found = {
         "smooth": smooth,
@@ -39,9 +37,7 @@ def flows(height: int, width: int) -> dict[str, Array]:
         "halves": halves,
         "edge of int16": edge,
         "wide": rng.normal(0, 1e5, shape),
-        "extreme": rng.choice(
-            [np.nextafter(np.float32(2**26), np.float32(0)), -67_108_000.0, 1e-45, -1e-45], shape
-        ),
+        "extreme": rng.choice([np.nextafter(np.float32(2**26), np.float32(0)), -67_108_000.0, 1e-45, -1e-45], shape),
         "any bits": np.where(np.abs(bits) < 2**26, bits, np.float32(0)),  # drops NaN too
         "minus zero": np.full(shape, -0.0),
         "just below zero": np.full(shape, -0.01),
@@ -95,9 +91,7 @@ def test_frames_are_lossless(size: tuple[int, int], dtype: type) -> None:
     ):
         frame: Array = values.astype(dtype)
         assert same(store.decode_frame(store.encode_frame(frame)), frame)
-        assert same(
-            store.decode_frame(store.encode_frame(frame[::-1, ::-1])), np.ascontiguousarray(frame[::-1, ::-1])
-        )
+        assert same(store.decode_frame(store.encode_frame(frame[::-1, ::-1])), np.ascontiguousarray(frame[::-1, ::-1]))
 
 
 @pytest.mark.parametrize("size", SIZES)

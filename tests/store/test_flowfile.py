@@ -74,9 +74,7 @@ def test_kitti_refuses_what_it_cannot_hold(tmp_path: Path) -> None:
 
 def damaged(raw: bytes) -> list[bytes]:
     rng = random.Random(len(raw))
-    found = [raw[:n] for n in (0, 3, 4, 8, 11, 12, 20, 30, 45, len(raw) // 2, len(raw) - 13)] + [
-        b"text " * 20
-    ]
+    found = [raw[:n] for n in (0, 3, 4, 8, 11, 12, 20, 30, 45, len(raw) // 2, len(raw) - 13)] + [b"text " * 20]
     for _ in range(200):
         bad = bytearray(raw)
         bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)

@@ -20,18 +20,12 @@ def test_the_same_request_is_the_same_job(tmp_path: Path) -> None:
     job = Job.create(tmp_path, "Bikes & Cars", ASKED, (Path("/films/bikes.mp4"),))
     assert job.id == "bikes-cars-eda087"
     assert job.file == tmp_path / "jobs" / job.id / "job.json"
-    assert (
-        Job.load(tmp_path, job.id)
-        == job
-        == Job.create(tmp_path, "Bikes & Cars", ASKED, (Path("/films/bikes.mp4"),))
-    )
+    assert Job.load(tmp_path, job.id) == job == Job.create(tmp_path, "Bikes & Cars", ASKED, (Path("/films/bikes.mp4"),))
     assert Job.create(tmp_path, "Bikes & Cars", {**ASKED, "end": 1}).id != job.id
     assert len(Job.list(tmp_path)) == 2
 
 
-@pytest.mark.parametrize(
-    ("stem", "start"), [("", "job-"), ("映画", "job-"), ("-x-", "x-"), ("A" * 99, "a" * 32 + "-")]
-)
+@pytest.mark.parametrize(("stem", "start"), [("", "job-"), ("映画", "job-"), ("-x-", "x-"), ("A" * 99, "a" * 32 + "-")])
 def test_ids_can_be_typed(tmp_path: Path, stem: str, start: str) -> None:
     assert Job.create(tmp_path, stem, {}).id.startswith(start)
 

@@ -63,9 +63,7 @@ def test_a_new_setting_at_its_default_changes_no_key() -> None:
 
 
 def test_a_field_without_default_always_counts() -> None:
-    assert key(make_dataclass("S", [("a", int)], frozen=True)(1)) != key(
-        make_dataclass("S", [], frozen=True)()
-    )
+    assert key(make_dataclass("S", [("a", int)], frozen=True)(1)) != key(make_dataclass("S", [], frozen=True)())
 
 
 def test_everything_that_differs_gives_another_key() -> None:

@@ -46,9 +46,7 @@ def reports() -> Reports:
 
 @pytest.fixture
 def shelf(tmp_path: Path, reports: Reports) -> Shelf[FRAME]:  # type: ignore[valid-type]
-    return Store(tmp_path / "cache", reports).shelf(
-        "stylize", KEY, FRAME, {"stage": "stylize", "inputs": ["a"]}
-    )
+    return Store(tmp_path / "cache", reports).shelf("stylize", KEY, FRAME, {"stage": "stylize", "inputs": ["a"]})
 
 
 def test_what_was_saved_is_loaded(shelf: Shelf, reports: Reports) -> None:

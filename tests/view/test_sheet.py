@@ -35,9 +35,7 @@ def test_columns_are_chosen() -> None:
 
 
 def test_other_shapes_are_fitted_inside() -> None:
-    sheet = contact_sheet(
-        [tile((250, 0, 0)), tile((0, 250, 0), 96, 54)], ["wide", "tall"], columns=2, width=640
-    )
+    sheet = contact_sheet([tile((250, 0, 0)), tile((0, 250, 0), 96, 54)], ["wide", "tall"], columns=2, width=640)
     assert 0 < area(sheet, (0, 250, 0)) < 0.4 * area(sheet, (250, 0, 0))
 
 
