@@ -47,9 +47,7 @@ def consistency_map(
     where the shapes do not fit or ``minimum_filter`` is even.
     """
     if flow.ndim != 3 or flow.shape[0] != 2 or flow.shape != opposite_flow.shape:
-        raise ValueError(
-            f"two flows (2, H, W) expected, not {tuple(flow.shape)}, {tuple(opposite_flow.shape)}"
-        )
+        raise ValueError(f"two flows (2, H, W) expected, not {tuple(flow.shape)}, {tuple(opposite_flow.shape)}")
     if minimum_filter and minimum_filter % 2 == 0:
         raise ValueError(f"minimum_filter must be odd, not {minimum_filter}")
     flow, opposite_flow = flow.detach().float(), opposite_flow.detach().float()
@@ -61,9 +59,7 @@ def _consistency_cpu(flow: Tensor, opposite: Tensor, boundaries: bool, smooth: b
     """``consistency_map`` by NumPy and OpenCV, strip by strip."""
     back = backward_warp(opposite, flow).numpy()
     height, width = flow.shape[1:]
-    padded = [
-        cv2.copyMakeBorder(p, 1, 1, 1, 1, cv2.BORDER_REPLICATE) for p in np.ascontiguousarray(flow.numpy())
-    ]
+    padded = [cv2.copyMakeBorder(p, 1, 1, 1, 1, cv2.BORDER_REPLICATE) for p in np.ascontiguousarray(flow.numpy())]
     rows, columns = _pixel_positions(height, width)
     c: np.ndarray = np.empty((height, width), dtype=np.float32)
     for top in range(0, height, STRIP):
@@ -82,9 +78,7 @@ def _consistency_cpu(flow: Tensor, opposite: Tensor, boundaries: bool, smooth: b
     return torch.from_numpy(c)
 
 
-def _consistency_torch(
-    flow: Tensor, opposite: Tensor, boundaries: bool, smooth: bool, minimum: int
-) -> Tensor:
+def _consistency_torch(flow: Tensor, opposite: Tensor, boundaries: bool, smooth: bool, minimum: int) -> Tensor:
     """``consistency_map`` by PyTorch, on any device."""
     back = backward_warp(opposite, flow)
     height, width = flow.shape[1:]
@@ -102,9 +96,7 @@ def _consistency_torch(
     return c
 
 
-def _judge(
-    u: Array, v: Array, back_u: Array, back_v: Array, inside: Array, boundaries: bool
-) -> tuple[Array, Array]:
+def _judge(u: Array, v: Array, back_u: Array, back_v: Array, inside: Array, boundaries: bool) -> tuple[Array, Array]:
     """The rules themselves, for NumPy and PyTorch alike: two boolean (H, W), trusted and disoccluded.
 
     ``u`` and ``v`` are the flow with a border of one pixel, (H + 2, W + 2); ``back_u`` and ``back_v`` the

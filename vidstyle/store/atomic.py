@@ -75,8 +75,7 @@ def publish(temporary: Path, final: Path) -> None:
     except OSError as error:
         if error.errno in _FULL:
             raise VidstyleError(
-                f"no space left to write {printable(final)}: free some and run again; "
-                "what is finished is kept"
+                f"no space left to write {printable(final)}: free some and run again; what is finished is kept"
             ) from error
         raise OutputError(f"cannot write {printable(final)}: {error.strerror or error}") from error
 
@@ -98,15 +97,11 @@ def store_error(error: OSError, folder: Path) -> StoreError:
             "run again to go on, what is finished is kept"
         )
     if error.errno == errno.EROFS:
-        return StoreError(
-            f"the cache in {where} is on a read-only disk: choose another folder with --cache-dir"
-        )
+        return StoreError(f"the cache in {where} is on a read-only disk: choose another folder with --cache-dir")
     if error.errno in (errno.EACCES, errno.EPERM):
         return StoreError(f"no permission for the cache in {where}: choose another folder with --cache-dir")
     reason = error.strerror or type(error).__name__
-    return StoreError(
-        f"cannot use the cache in {where} ({reason}): is the disk still there? Then run again to go on"
-    )
+    return StoreError(f"cannot use the cache in {where} ({reason}): is the disk still there? Then run again to go on")
 
 
 def sweep(folder: Path) -> int:

@@ -90,16 +90,12 @@ def quantize_flow(flow: Floats) -> Floats:
 
 def _flow_steps(flow: Floats) -> Floats:
     """Whole numbers of steps, as float32: exact, because the factor is a power of two."""
-    _check(
-        flow, "flow", flow.dtype == np.float32 and flow.ndim == 3 and flow.shape[0] == 2, "float32 (2, H, W)"
-    )
+    _check(flow, "flow", flow.dtype == np.float32 and flow.ndim == 3 and flow.shape[0] == 2, "float32 (2, H, W)")
     low, high = float(flow.min()), float(flow.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("the flow holds values that are not finite")
     if max(-low, high) >= MAX_FLOW:
-        raise ValueError(
-            f"the flow reaches {max(-low, high):.0f} pixels; at most {MAX_FLOW:.0f} can be stored"
-        )
+        raise ValueError(f"the flow reaches {max(-low, high):.0f} pixels; at most {MAX_FLOW:.0f} can be stored")
     steps = flow * np.float32(FLOW_STEPS_PER_PIXEL)
     return np.rint(steps, out=steps)
 
@@ -153,9 +149,7 @@ def frame_to_float(frame: Frame) -> Floats:
 
     Divide here and not on a GPU, where a division may be a multiplication by the rounded inverse.
     """
-    _check(
-        frame, "frame", frame.dtype in (np.uint8, np.uint16) and frame.ndim == 3, "uint8 or uint16 (H, W, 3)"
-    )
+    _check(frame, "frame", frame.dtype in (np.uint8, np.uint16) and frame.ndim == 3, "uint8 or uint16 (H, W, 3)")
     top = np.float32(255 if frame.dtype == np.uint8 else 65535)
     out = np.empty((3, *frame.shape[:2]), np.float32)
     np.divide(frame.transpose(2, 0, 1), top, out=out, dtype=np.float32)
@@ -214,9 +208,7 @@ def encode_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     for name, array in arrays.items():
         if array.dtype.char not in _ARRAY_TYPES:
             raise ValueError(f"array {name!r} is of type {array.dtype}, which cannot be stored")
-        bodies.append(
-            encode_frame(array) if _is_picture(array.shape, array.dtype) else compress(split_bytes(array))
-        )
+        bodies.append(encode_frame(array) if _is_picture(array.shape, array.dtype) else compress(split_bytes(array)))
         table.append([name, array.dtype.newbyteorder("<").str, list(array.shape), len(bodies[-1])])
     head = encode_json(table)
     return b"".join([struct.pack("<4sI", _ARRAYS_MAGIC, len(head)), head, *bodies])

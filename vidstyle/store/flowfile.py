@@ -81,9 +81,7 @@ def write_kitti(path: Path, flow: Flow, valid: Valid | None = None) -> None:
     known = _checked(flow, valid)
     steps = np.rint(np.where(known, flow, 0).astype(np.float64) * _KITTI_STEPS + _KITTI_ZERO)
     if steps.min() < 0 or steps.max() > 65535:
-        raise InputError(
-            f"{printable(path)}: KITTI PNG cannot hold flow beyond 512 pixels; write .flo instead"
-        )
+        raise InputError(f"{printable(path)}: KITTI PNG cannot hold flow beyond 512 pixels; write .flo instead")
     height, width = known.shape
     pixels = np.zeros((height, width, 3), np.uint16)
     pixels[..., :2] = np.where(known, steps, 0).transpose(1, 2, 0)
@@ -114,9 +112,7 @@ def _parse_kitti(raw: bytes, path: Path) -> tuple[Flow, Valid]:
         if (reader.bitdepth, reader.planes) != (16, 3):
             raise _bad(path, "not a PNG of three channels with 16 bits, as KITTI's flow is")
         _, _, rows, _ = reader.read()
-        pixels = np.stack([np.asarray(row, np.uint16) for row in rows]).reshape(
-            reader.height, reader.width, 3
-        )
+        pixels = np.stack([np.asarray(row, np.uint16) for row in rows]).reshape(reader.height, reader.width, 3)
     except InputError:
         raise
     except (png.Error, zlib.error, struct.error, ValueError, EOFError, LookupError, StopIteration) as error:

@@ -98,9 +98,7 @@ class Job:
                 raise StoreError(
                     f"{printable(file)} is from a newer vidstyle: update, or give the command in full again"
                 )
-            case {"version": 1, "id": str(found), "asked": dict(asked), "paths": list(paths)} if (
-                found == job_id
-            ):
+            case {"version": 1, "id": str(found), "asked": dict(asked), "paths": list(paths)} if found == job_id:
                 if all(isinstance(path, str) for path in paths):
                     return cls(root, job_id, asked, tuple(paths))
         raise StoreError(f"{printable(file)} is damaged: delete it and give the command in full again")
@@ -128,16 +126,12 @@ class Job:
             return cls.load(root, text)
         path = os.path.abspath(text)  # noqa: PTH100 (resolve() would follow links)
         jobs = cls.list(root)
-        found = [
-            job for job in jobs if path in (*job.paths, str(job.file.absolute()), str(job.folder.absolute()))
-        ]
+        found = [job for job in jobs if path in (*job.paths, str(job.file.absolute()), str(job.folder.absolute()))]
         found = found or [job for job in jobs if text and job.id.startswith(text)]
         if not found:
             raise InputError(f"no job {printable(text)!r}: `vidstyle status` lists the jobs that there are")
         if len(found) > 1:
-            raise InputError(
-                f"{printable(text)!r} may be any of {', '.join(job.id for job in found)}: name one"
-            )
+            raise InputError(f"{printable(text)!r} may be any of {', '.join(job.id for job in found)}: name one")
         return found[0]
 
     @contextlib.contextmanager
@@ -213,10 +207,7 @@ else:
             return False
         except OSError as error:
             if report is not None:
-                report(
-                    f"the cache's disk knows no locks ({error.strerror}): "
-                    "do not run the same job twice at once"
-                )
+                report(f"the cache's disk knows no locks ({error.strerror}): do not run the same job twice at once")
         return True
 
     def _unlock(file: IO[bytes]) -> None:

@@ -63,9 +63,7 @@ def _canonical(value: object, where: str) -> Any:
     # Exact types: a numpy number would pass for a float, and its repr is another.
     if value is None or type(value) in (bool, int, str):
         return value
-    raise TypeError(
-        f"{where} holds {value!r} of type {type(value).__name__}, which cannot be part of a content key"
-    )
+    raise TypeError(f"{where} holds {value!r} of type {type(value).__name__}, which cannot be part of a content key")
 
 
 def _changed_fields(settings: Any, where: str) -> dict[str, Any]:
@@ -135,11 +133,7 @@ def _recall(memo: Path, path: Path, stat: os.stat_result) -> str | None:
         identity = _identity(path, stat)
         entry = json.loads(_memo_file(memo, path).read_bytes())
         digest = entry["sha256"]
-        if (
-            type(digest) is str
-            and entry["file"] == identity
-            and entry["check"] == _check_digit(identity, digest)
-        ):
+        if type(digest) is str and entry["file"] == identity and entry["check"] == _check_digit(identity, digest):
             return digest
     return None
 

@@ -102,9 +102,7 @@ class Store:
         self.report = report
         self._prepared = False
 
-    def shelf(
-        self, stage: str, key: str, codec: Codec[T], describe: Mapping[str, Any] | None = None
-    ) -> Shelf[T]:
+    def shelf(self, stage: str, key: str, codec: Codec[T], describe: Mapping[str, Any] | None = None) -> Shelf[T]:
         """The results of one stage under one content key.
 
         ``describe`` (JSON) goes into about.json, for people.
@@ -126,9 +124,7 @@ class Store:
                 self._prepared = True
             elif not self.root.is_dir():
                 # The disk was unplugged: do not go on below its mount point, on another disk.
-                raise StoreError(
-                    f"the cache folder {printable(self.root)} has vanished: bring it back and run again"
-                )
+                raise StoreError(f"the cache folder {printable(self.root)} has vanished: bring it back and run again")
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise store_error(error, self.root) from error
@@ -240,9 +236,7 @@ class Shelf(Generic[T]):
         except FileNotFoundError:
             return  # another process was faster, and has said so
         except OSError as failure:
-            raise StoreError(
-                f"{what} and cannot be set aside: {store_error(failure, error.path.parent)}"
-            ) from failure
+            raise StoreError(f"{what} and cannot be set aside: {store_error(failure, error.path.parent)}") from failure
         self._store.report(f"{what}: set aside as {aside.name}, and will be made again")
 
 
@@ -259,9 +253,4 @@ def _scan(folder: Path) -> Iterator[tuple[str, bool]]:
 
 
 def _is_artifact(name: str) -> bool:
-    return (
-        bool(_NAME.fullmatch(name))
-        and name != _ABOUT
-        and not _CORRUPT.search(name)
-        and not is_temporary(name)
-    )
+    return bool(_NAME.fullmatch(name)) and name != _ABOUT and not _CORRUPT.search(name) and not is_temporary(name)
