@@ -11,7 +11,7 @@ from vidstyle.errors import OutputError
 from vidstyle.pipeline.events import Event, Monitor
 from vidstyle.pipeline.plan import Plan, make_plan
 from vidstyle.pipeline.request import Request, request_from_plain, request_to_plain
-from vidstyle.pipeline.run import run
+from vidstyle.pipeline.run import Studio, run, time_left, unpainted
 from vidstyle.store import Job, Store, default_root
 
 Path_ = str | os.PathLike[str]
@@ -52,18 +52,23 @@ def stylize(
         item["path"] = os.fspath(item["path"])
     request = request_from_plain({"movie": os.fspath(movie), "output": os.fspath(output), "styles": styles, **settings})
     root = default_root() if cache_dir is None else Path(cache_dir)
-    return perform(request, root, Monitor(progress, should_stop), overwrite)
+    return perform(request, root, Monitor(progress, should_stop), lambda path: overwrite)
 
 
-def perform(request: Request, root: Path, monitor: Monitor, overwrite: bool = False) -> Path:
-    """Do what was asked for, alone on this job. Returns the output's path."""
+def perform(request: Request, root: Path, monitor: Monitor, may_replace: Callable[[Path], bool]) -> Path:
+    """Do what was asked for, alone on this job. Returns the output's path.
+
+    Args:
+        root: the cache folder.
+        may_replace: asked when the output exists and is not this job's own; False raises OutputError.
+    """
     store = Store(root, monitor.note)
     plan = make_plan(request, store, monitor)
     output = Path(request.output)
     if plan.is_written:
         monitor.note(f"{output} is finished already: nothing to do")
         return output
-    if output.exists() and not overwrite:
+    if output.exists() and not may_replace(output):
         raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
     job = open_job(request, root)
     with job.lock(report=monitor.note):
@@ -77,9 +82,19 @@ def open_job(request: Request, root: Path) -> Job:
     return Job.create(root, Path(request.movie).stem, request_to_plain(request), paths)
 
 
-def plan_for(request: Request, root: Path, monitor: Monitor) -> Plan:
-    """The plan of a request, without running it."""
-    return make_plan(request, Store(root, monitor.note), monitor)
+def plan_for(request: Request, root: Path, monitor: Monitor, may_scan: bool = True) -> Plan:
+    """The plan of a request, without running it.
+
+    Raises:
+        InputError: the movie was never scanned, and ``may_scan`` is False.
+    """
+    return make_plan(request, Store(root, monitor.note), monitor, may_scan)
+
+
+def estimate_seconds(plan: Plan) -> float:
+    """How long painting what is not painted yet will take, by a short trial on this machine."""
+    with Studio(plan, Monitor()) as studio:
+        return time_left(studio, unpainted(studio)).total()
 
 
 def job_request(job: Job) -> Request:

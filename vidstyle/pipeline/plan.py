@@ -54,7 +54,7 @@ class Plan:
         return output_record(self) == file_record(Path(self.request.output))
 
 
-def make_plan(request: Request, store: Store, monitor: Monitor) -> Plan:
+def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool = True) -> Plan:
     """Check everything that can be checked before hours of work, and scan the movie for its frames and cuts.
 
     Raises:
@@ -74,7 +74,7 @@ def make_plan(request: Request, store: Store, monitor: Monitor) -> Plan:
     device = choose_device(request.device)
     inputs = digest_inputs(request, store, weights, device.type)
     size = working_size(movie, request.width, request.height)
-    timeline = load_timeline(store, movie, inputs.movie, request.end, monitor)
+    timeline = load_timeline(store, movie, inputs.movie, request.end, monitor, may_scan)
     for note in (*movie.notes, *timeline.notes):
         monitor.note(note)
     frames = frame_range(movie, timeline, request.start, request.end)
@@ -82,12 +82,16 @@ def make_plan(request: Request, store: Store, monitor: Monitor) -> Plan:
     return Plan(request, movie, timeline, size, frames, shots, Stages(request, store, inputs, size), weights)
 
 
-def load_timeline(store: Store, movie: Movie, digest: str, end: Fraction | None, monitor: Monitor) -> Timeline:
+def load_timeline(
+    store: Store, movie: Movie, digest: str, end: Fraction | None, monitor: Monitor, may_scan: bool
+) -> Timeline:
     """The movie's frames at least up to ``end``: from the store if a scan reached so far, else by a scan."""
     shelf: Shelf[str] = store.shelf("scan", content_key("scan", VERSIONS["scan"], None, [digest]), JSON)
     known = find_timeline(shelf, end)
     if known is not None:
         return known
+    if not may_scan:
+        raise InputError("not begun yet: `vidstyle resume` begins it")
     total = movie.frame_count_hint
     monitor.progress("scan", 0, total)
 

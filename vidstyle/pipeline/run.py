@@ -16,10 +16,11 @@ from vidstyle.config import NoneSettings
 from vidstyle.errors import MediaError, VidstyleError
 from vidstyle.media import MovieWriter, find_ffmpeg
 from vidstyle.nets.encoder import EncoderOptions, check_layers, load_encoder
-from vidstyle.pipeline.demand import Consistencies, Flows, Frames, Painter
+from vidstyle.pipeline.demand import Consistencies, Flows, Frames, Painter, Recent
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image
+from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.plan import Plan, file_record, output_name
 from vidstyle.pipeline.stages import Shot
 from vidstyle.store import publish, sweep, temporary_path
@@ -60,12 +61,14 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         self.frames = Frames(stages.decode, plan.movie, plan.timeline, plan.frames[1], plan.size, tools)
         self.flows = Flows(stages.flow, self.frames, request.flow, tools)
         self.consistencies = Consistencies(stages.consistency, self.flows, request.consistency, tools)
+        recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
         self.stylizer: Callable[[], Stylizer] = cache(lambda: build_stylizer(plan, self.device))
         self.painters = {
             first: Painter(
                 shelf=stages.stylize(first),
                 key=stages.stylize_key(first),
                 first=first,
+                recent=recent,
                 frames=self.frames,
                 consistencies=self.consistencies,
                 stylizer=self.stylizer,
@@ -138,13 +141,11 @@ class TimeLeft:
 def paint_all(studio: Studio) -> list[str]:
     """Paint every frame that is not stored; what went wrong with the shots that failed."""
     plan, monitor = studio.plan, studio.monitor
-    missing = [frame for shot in plan.shots for frame in unpainted(studio, shot)]
+    missing = unpainted(studio)
     if not missing:
         return []
-    starts = set(studio.painters)
-    firsts = sum(frame in starts for frame in missing)
     monitor.check()
-    left = TimeLeft(firsts, len(missing) - firsts, studio.stylizer().seconds_per_frame(plan.size))
+    left = time_left(studio, missing)
     if left.total() > 1:
         monitor.note(
             f"painting {len(missing)} of {plan.frame_count} frames at {plan.size[0]}×{plan.size[1]} on "
@@ -160,14 +161,26 @@ def paint_all(studio: Studio) -> list[str]:
     return failures
 
 
-def unpainted(studio: Studio, shot: Shot) -> Iterator[int]:
+def unpainted(studio: Studio) -> list[int]:
+    """The frames that were asked for and are not stored."""
+    return [frame for shot in studio.plan.shots for frame in unpainted_of(studio, shot)]
+
+
+def unpainted_of(studio: Studio, shot: Shot) -> Iterator[int]:
     painter = studio.painters[shot[0]]
     return (frame for frame in range(*shot) if not painter.has(frame))
 
 
+def time_left(studio: Studio, frames: list[int]) -> TimeLeft:
+    """The time that painting ``frames`` will take, by a trial of the method at their size."""
+    firsts = sum(frame in studio.painters for frame in frames)
+    estimate = studio.stylizer().seconds_per_frame(studio.plan.size) if frames else (0.0, 0.0)
+    return TimeLeft(firsts, len(frames) - firsts, estimate)
+
+
 def paint_shot(studio: Studio, shot: Shot, left: TimeLeft) -> None:
     painter, monitor, offset = studio.painters[shot[0]], studio.monitor, studio.plan.frames[0]
-    for frame in unpainted(studio, shot):
+    for frame in unpainted_of(studio, shot):
         monitor.check()
         is_first = frame == shot[0]
         started = time.monotonic()
@@ -208,12 +221,13 @@ def write_movie(studio: Studio) -> None:
                     writer.write(studio.painters[shot[0]].get(frame).pixels)
                     monitor.progress("encode", frame - plan.frames[0] + 1, plan.frame_count)
             writer.finish()
+        # Noted first, as a rename changes none of it: killed between the two, the file would not be known as ours.
+        plan.stages.encode(plan.shots).save(output_name(plan), file_record(temporary))
         publish(temporary, output)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    plan.stages.encode(plan.shots).save(output_name(plan), file_record(output))
 
 
 def duration(seconds: float) -> str:

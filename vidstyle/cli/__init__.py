@@ -1,0 +1,47 @@
+"""The command line: parses, calls one function, prints. Nothing here imports torch or OpenCV at start-up."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from vidstyle import __version__
+from vidstyle.cli.inspect import inspect
+from vidstyle.cli.jobs import resume, status
+from vidstyle.cli.stylize import stylize
+from vidstyle.errors import VidstyleError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="vidstyle")
+def cli() -> None:
+    """Paint movies in the style of a painting, without flicker, with their sound and timing.
+
+    \b
+    vidstyle stylize movie.mp4 --style starry.jpg -o out.mp4
+    """
+
+
+for command in (stylize, resume, status, inspect):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 bad usage or input, 3 some shots failed, 130 interrupted."""
+    try:
+        cli.main(args=arguments, prog_name="vidstyle", standalone_mode=False)
+    except VidstyleError as error:
+        click.echo(f"vidstyle: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("vidstyle: interrupted; run the same command again to go on", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone, as in `vidstyle status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(0)

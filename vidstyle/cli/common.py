@@ -1,0 +1,82 @@
+"""Options and output that several commands share."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+
+
+def cache_option(command: Command) -> Command:
+    """Adds ``--cache-dir``, passed on as ``cache_dir: Path | None``."""
+    return click.option(
+        "--cache-dir", type=PATH, help="Where intermediate results are kept  [default: the user's cache folder]"
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Adds ``--json``, passed on as ``as_json: bool``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs")(command)
+
+
+def overwrite_option(command: Command) -> Command:
+    """Adds ``-y`` and ``-n``, passed on as ``overwrite: bool | None``; None asks where there is a terminal."""
+    command = click.option("-y", "overwrite", flag_value=True, type=bool, help="Replace an existing output")(command)
+    return click.option("-n", "overwrite", flag_value=False, type=bool, help="Never replace an existing output")(
+        command
+    )
+
+
+def quiet_option(command: Command) -> Command:
+    return click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors")(command)
+
+
+def cache_root(cache_dir: Path | None) -> Path:
+    """The cache folder that was asked for, else the default."""
+    from vidstyle.store import default_root
+
+    return cache_dir.expanduser().absolute() if cache_dir else default_root()
+
+
+def print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2))
+
+
+def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    """Columns aligned, for people; to stdout."""
+    cells = [header, *(tuple(str(cell) for cell in row) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    for row in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@contextmanager
+def stop_on_signals(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+    """Ctrl-C (or SIGTERM) once asks the work to stop after what it is doing; twice stops at once.
+
+    Yields a function that says whether the user asked.
+    """
+    asked: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        say("finishing this frame; press Ctrl-C again to stop at once")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

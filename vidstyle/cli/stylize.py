@@ -1,0 +1,222 @@
+"""``vidstyle stylize``: the options of a job, and the job."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidstyle import config
+from vidstyle.cli.common import (
+    PATH,
+    cache_option,
+    cache_root,
+    json_option,
+    overwrite_option,
+    print_json,
+    print_table,
+    quiet_option,
+    stop_on_signals,
+)
+from vidstyle.cli.display import Display, clock
+from vidstyle.cli.values import StyleValue, Time
+from vidstyle.errors import InputError, Interrupted
+
+if TYPE_CHECKING:
+    from vidstyle.pipeline.plan import Plan, StageStatus
+    from vidstyle.pipeline.request import Request
+
+DEFAULTS = config.OptimizeSettings()
+SECTIONS = ("stylize", "flow", "shots", "encode")  # tables of a settings file that options belong to
+
+
+def setting(section: str, name: str, flag: str | None = None, **options: Any) -> Any:
+    """An option that sets ``name`` in a section of the settings; None where it is not given."""
+    return click.option(flag or f"--{name.replace('_', '-')}", f"{section}__{name}", default=None, **options)
+
+
+@click.command()
+@click.argument("movie", type=PATH)
+@click.option(
+    "--style", "styles", type=StyleValue(), multiple=True,
+    help="A picture whose style is painted; more than one are blended. Options after commas: weight, scale",
+)  # fmt: skip
+@click.option("-o", "--output", type=PATH, help="The movie to write  [default: MOVIE-STYLE in this folder]")
+@overwrite_option
+@click.option("--method", type=click.Choice(list(config.METHODS)), default=None,
+              help="How frames are painted  [default: optimize]")  # fmt: skip
+@click.option("--width", type=int, help="Work at this width, in pixels  [default: the movie's]")
+@click.option("--height", type=int, help="Work at this height, in pixels; the other side follows")
+@click.option("--start", type=Time(), help="Begin at this time of the movie: 12.5 or 1:02.5")
+@click.option("--end", type=Time(), help="End before this time")
+@setting("stylize", "iterations", type=int, help=f"Steps for a frame  [default: {DEFAULTS.iterations}]")
+@setting("stylize", "first_iterations", type=int,
+         help=f"Steps for the first frame of a shot  [default: {DEFAULTS.first_iterations}]")  # fmt: skip
+@setting("stylize", "content_weight", type=float, help=f"[default: {DEFAULTS.content_weight:g}]")
+@setting("stylize", "style_weight", type=float, help=f"[default: {DEFAULTS.style_weight:g}]")
+@setting("stylize", "temporal_weight", type=float,
+         help=f"How firmly a frame keeps to the one before  [default: {DEFAULTS.temporal_weight:g}]")  # fmt: skip
+@setting("stylize", "tv_weight", type=float, help=f"Smoothness  [default: {DEFAULTS.tv_weight:g}]")
+@setting("stylize", "optimizer", type=click.Choice(["lbfgs", "adam"]), help="[default: lbfgs]")
+@setting("stylize", "first_init", type=click.Choice(["content", "noise"]),
+         help="What the first frame of a shot begins as  [default: content]")  # fmt: skip
+@setting("stylize", "init", type=click.Choice(["warped", "previous", "content", "noise"]),
+         help="What later frames begin as  [default: warped]")  # fmt: skip
+@setting("stylize", "seed", type=int, help="Of the random numbers  [default: 0]")
+@setting("stylize", "encoder", type=click.Choice(["compact", "vgg19"]),
+         help="The network that sees style and content  [default: compact, which is built in]")  # fmt: skip
+@click.option("--encoder-weights", type=PATH, help="Weights of the encoder, .safetensors or .pth")
+@setting("stylize", "pooling", type=click.Choice(["max", "average"]), help="vgg19 only  [default: max]")
+@setting("stylize", "normalized", flag="--normalized/--no-normalized",
+         help="vgg19 only: every filter scaled to a mean activation of 1")  # fmt: skip
+@setting("flow", "method", flag="--flow", type=click.Choice(["dis"]), help="Optical flow  [default: dis]")
+@setting("flow", "preset", flag="--flow-preset", type=click.Choice(["ultrafast", "fast", "medium"]),
+         help="[default: medium]")  # fmt: skip
+@setting("shots", "detect", flag="--cuts/--no-cuts", help="Find the cuts of the movie, or take it as one shot")
+@setting("shots", "threshold", flag="--cut-threshold", type=float,
+         help="Change that makes a cut, 0 to 100  [default: 10]")  # fmt: skip
+@setting("encode", "codec", help="ffmpeg's name of the encoder  [default: what suits the file type]")
+@setting("encode", "crf", type=int, help="Quality of the encoder, lower is better  [default: the codec's usual]")
+@setting("encode", "preset", help="Speed of the encoder, as ffmpeg calls it")
+@setting("encode", "pix_fmt", help="Pixel format of the output, as ffmpeg calls it")
+@click.option("--device", help="auto, cpu, cuda, cuda:1 … or mps  [default: auto]")
+@click.option("-c", "--config", "settings_file", type=PATH, help="A TOML file of settings; options go before it")
+@cache_option
+@click.option("--dry-run", is_flag=True, help="Say what would be done and how long it takes; do nothing")
+@json_option
+@quiet_option
+def stylize(
+    overwrite: bool | None,
+    settings_file: Path | None,
+    cache_dir: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Paint MOVIE in the style of a picture.
+
+    Stopped or killed, the same command goes on where it was.
+    """
+    request = build_request(settings_file, options)
+    if dry_run:
+        show_plan(request, cache_root(cache_dir), as_json, quiet)
+    else:
+        do(request, cache_dir, overwrite, quiet)
+
+
+def build_request(settings_file: Path | None, options: dict[str, Any]) -> Request:
+    """Defaults, then the settings file, then what was given on the command line."""
+    from vidstyle.pipeline.request import request_from_plain
+
+    table = read_settings(settings_file) if settings_file else {}
+    given = {name: plain(value) for name, value in options.items() if value not in (None, ())}
+    for name, value in given.items():
+        section, _, key = name.rpartition("__")
+        if section:
+            table[section] = {**table.get(section, {}), key: value}
+        else:
+            table[key] = value
+    if "output" not in table:
+        table["output"] = default_output(table)
+    return request_from_plain(table)
+
+
+def plain(value: Any) -> Any:
+    """An option's value as a settings file would hold it."""
+    return str(value) if isinstance(value, Path | Fraction) else value
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A settings file. Styles may be written as on the command line: ``styles = ["a.jpg,weight=0.7"]``."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"no such settings file: {path}") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a settings file in TOML: {error}") from None
+    for name in SECTIONS:
+        if not isinstance(table.get(name, {}), dict):
+            raise InputError(f"{path}: [{name}] must be a table")
+    if not isinstance(table.get("styles", []), list):
+        raise InputError(f"{path}: styles must be a list of pictures")
+    table["styles"] = [StyleValue().convert(style, None, None) for style in table.get("styles", [])]
+    return table
+
+
+def default_output(table: dict[str, Any]) -> str:
+    """MOVIE-STYLE with the movie's own file type where we can write it, in the current folder."""
+    from vidstyle.media import CONTAINERS
+
+    movie = Path(table["movie"])
+    styles = [Path(style["path"]).stem for style in table.get("styles", ())]
+    name = "-".join([movie.stem, *(styles or [table.get("method", "painted")])])
+    suffix = movie.suffix.lower()
+    return name + (suffix if suffix in CONTAINERS else ".mp4")
+
+
+def do(request: Request, cache_dir: Path | None, overwrite: bool | None, quiet: bool) -> None:
+    """Run a job, showing what happens; ``resume`` comes here too."""
+    from vidstyle.pipeline.api import perform
+    from vidstyle.pipeline.events import Monitor
+
+    display = Display(quiet)
+    root = cache_root(cache_dir)
+    with stop_on_signals(display.say) as should_stop:
+        try:
+            monitor = Monitor(display, should_stop)
+            output = perform(request, root, monitor, lambda path: may_replace(path, overwrite, display))
+        except Interrupted as stopped:
+            place = f" --cache-dir {cache_dir}" if cache_dir else ""
+            raise Interrupted(f"{stopped}: run the same command again, or `vidstyle resume{place}`") from None
+        finally:
+            display.clear()
+    click.echo(output)
+
+
+def may_replace(path: Path, overwrite: bool | None, display: Display) -> bool:
+    """Whether an existing output may be replaced: as told, else as the user answers on a terminal."""
+    if overwrite is not None or not sys.stdin.isatty():
+        return bool(overwrite)
+    display.clear()
+    return click.confirm(f"{path} exists. Replace it?", err=True)
+
+
+def show_plan(request: Request, root: Path, as_json: bool, quiet: bool) -> None:
+    from vidstyle.pipeline.api import estimate_seconds, plan_for
+    from vidstyle.pipeline.events import Monitor
+    from vidstyle.pipeline.plan import stage_status
+
+    display = Display(quiet)
+    plan = plan_for(request, root, Monitor(display))
+    display.clear()
+    print_plan(plan, stage_status(plan), estimate_seconds(plan), as_json)
+
+
+def print_plan(plan: Plan, stages: list[StageStatus], seconds: float | None, as_json: bool) -> None:
+    """What there is and what will run, per stage; ``seconds`` the painting will take, where it was estimated."""
+    if as_json:
+        print_json(
+            {
+                "movie": plan.request.movie,
+                "output": plan.request.output,
+                "size": list(plan.size),
+                "frames": list(plan.frames),
+                "shots": [list(shot) for shot in plan.shots],
+                "stages": [vars(stage) for stage in stages],
+                "seconds": seconds,
+            }
+        )
+        return
+    width, height = plan.size
+    click.echo(f"{plan.request.movie} → {plan.request.output}")
+    click.echo(f"{plan.frame_count} frames at {width}×{height} in {len(plan.shots)} shots")
+    rows = [(s.stage, f"{s.done} of {s.total}", s.to_do, s.why) for s in stages]
+    print_table(("stage", "in the cache", "to do", "why"), rows)
+    if seconds is not None:
+        click.echo(f"painting takes about {clock(seconds)} (h:m:s)" if seconds >= 3600 else
+                   f"painting takes about {clock(seconds)} min")  # fmt: skip

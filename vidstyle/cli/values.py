@@ -1,0 +1,50 @@
+"""Values of options that have a form of their own: times and styles."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+
+STYLE_OPTIONS = ("weight", "scale")
+
+
+class Time(click.ParamType):
+    """Seconds, "12.5", "12.5s", "1:02.5" or "1:02:03"; a Fraction, so that no rounding picks another frame."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """Raises click's usage error for anything else."""
+        if isinstance(value, Fraction):
+            return value
+        match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)s?", value.strip())
+        if match is None:
+            self.fail(f"{value!r} is not a time: write seconds as 12.5, or 1:02.5", param, ctx)
+        hours, minutes, seconds = (Fraction(part or 0) for part in match.groups())
+        return hours * 3600 + minutes * 60 + seconds
+
+
+class StyleValue(click.ParamType):
+    """A picture with options after commas: ``a.jpg,weight=0.7,scale=1.5``. Gives a table of Style's fields."""
+
+    name = "image[,option=value]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """Raises click's usage error for an unknown option or a value that is no number."""
+        if isinstance(value, dict):
+            return value
+        path, options = value, {}
+        # Commas are allowed in file names: only what looks like an option at the end is one.
+        while (match := re.fullmatch(r"(.+),(\w+)=([^,]*)", path)) and not Path(path).exists():
+            path, name, text = match.groups()
+            if name not in STYLE_OPTIONS:
+                self.fail(f"a style has no option {name!r}; it has {', '.join(STYLE_OPTIONS)}", param, ctx)
+            try:
+                options[name] = float(text)
+            except ValueError:
+                self.fail(f"{name} of a style must be a number, not {text!r}", param, ctx)
+        return {"path": path, **options}
