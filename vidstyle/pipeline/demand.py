@@ -172,15 +172,13 @@ class Painter:
     shelf: Shelf[Painted]
     key: str
     first: int  # first frame of the shot
+    recent: Recent[Painted]  # by frame
     frames: Frames
     consistencies: Consistencies
     stylizer: Callable[[], Stylizer]
     device: torch.device
     timeline: Timeline
     tools: dict[str, str]
-
-    def __post_init__(self) -> None:
-        self.recent: Recent[Painted] = Recent()
 
     def has(self, frame: int) -> bool:
         return self.shelf.has(frame_name(frame))
