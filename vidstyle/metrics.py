@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from vidstyle.flow.warp import backward_warp
+from vidstyle.losses import content_loss, gram_matrix, style_loss
+from vidstyle.nets.encoder import Encoder
 
 UNKNOWN_FLOW = 1e9
 """Published flow files mark a pixel as unknown by a larger component."""
@@ -68,3 +71,37 @@ def warping_error(current: Tensor, previous: Tensor, backward_flow: Tensor, mask
     weight = mask.double()
     total = weight.sum().item()
     return (weight * apart).sum().item() / total if total > 0 else math.nan
+
+
+JUDGE_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+JUDGE_CONTENT_LAYER = "relu4_2"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How far a picture is from a style and from its content; 0 is there, smaller is closer.
+
+    ``style``: mean over five levels of the Gram distance, each divided by that of the unpainted content: 1 = no
+    nearer to the style than the content itself. ``content``: feature distance divided by that of uniform noise.
+    """
+
+    style: float
+    content: float
+
+
+@torch.no_grad()
+def judge(encoder: Encoder, stylized: Tensor, content: Tensor, style: Tensor) -> Judgement:
+    """Judge a painted frame with ``encoder``; all pictures are ``(3, H, W)`` in [0, 1], the style of any size.
+
+    The same encoder for whatever is compared: the project's figures come from ``nets.teacher.TeacherEncoder``.
+    """
+    noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(0)).to(content.device)
+    layers = (*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER)
+    ours, plain, empty = (encoder(picture[None], layers) for picture in (stylized, content, noise))
+    wanted = {layer: gram_matrix(value) for layer, value in encoder(style[None], JUDGE_STYLE_LAYERS).items()}
+    style_terms = [
+        (style_loss(ours[layer], gram) / style_loss(plain[layer], gram)).item() for layer, gram in wanted.items()
+    ]
+    target = plain[JUDGE_CONTENT_LAYER]
+    content_term = content_loss(ours[JUDGE_CONTENT_LAYER], target) / content_loss(empty[JUDGE_CONTENT_LAYER], target)
+    return Judgement(sum(style_terms) / len(style_terms), content_term.item())

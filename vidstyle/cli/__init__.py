@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"vidstyle: {error}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        hint = f" (see `{error.ctx.command_path} --help`)" if isinstance(error, click.UsageError) and error.ctx else ""
+        click.echo(f"vidstyle: {error.format_message()}{hint}", err=True)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("vidstyle: interrupted; run the same command again to go on", err=True)

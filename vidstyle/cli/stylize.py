@@ -22,7 +22,7 @@ from vidstyle.cli.common import (
     quiet_option,
     stop_on_signals,
 )
-from vidstyle.cli.display import Display, clock
+from vidstyle.cli.display import Display
 from vidstyle.cli.values import StyleValue, Time
 from vidstyle.errors import InputError, Interrupted
 
@@ -218,5 +218,6 @@ def print_plan(plan: Plan, stages: list[StageStatus], seconds: float | None, as_
     rows = [(s.stage, f"{s.done} of {s.total}", s.to_do, s.why) for s in stages]
     print_table(("stage", "in the cache", "to do", "why"), rows)
     if seconds is not None:
-        click.echo(f"painting takes about {clock(seconds)} (h:m:s)" if seconds >= 3600 else
-                   f"painting takes about {clock(seconds)} min")  # fmt: skip
+        from vidstyle.pipeline.run import duration
+
+        click.echo(f"painting will take about {duration(seconds)}")

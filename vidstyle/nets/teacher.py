@@ -86,3 +86,23 @@ def small_features(
         if len(features) == len(wanted):
             break
     return features
+
+
+class TeacherEncoder:
+    """Both networks behind the encoders' interface: exact up to relu3_1, compressed above.
+
+    Every level in its network's own scale, which the losses even out. Takes frames ``(N, 3, H, W)`` in [0, 1].
+    """
+
+    layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
+    exact_layers = layers[:3]
+
+    def __init__(self, exact: Mapping[str, Tensor], small: Mapping[str, Tensor]) -> None:
+        self.exact, self.small = exact, small
+
+    def __call__(self, frames: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        wanted = set(layers)
+        low = wanted & set(self.exact_layers)
+        high = wanted - low
+        features = exact_features(self.exact, frames, low) if low else {}
+        return features | (small_features(self.small, frames, high) if high else {})
