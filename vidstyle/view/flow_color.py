@@ -68,9 +68,7 @@ def round_scale(magnitude: float) -> float:
     if not magnitude > 0.5:
         return 0.5
     power = 10.0 ** math.floor(math.log10(magnitude))
-    return next(
-        step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= magnitude * (1 - 1e-9)
-    )
+    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= magnitude * (1 - 1e-9))
 
 
 def legend(max_magnitude: float, size: int = 128) -> np.ndarray:

@@ -14,7 +14,8 @@ MARGIN = 16
 GAP = 10
 LABEL = 10
 TITLE = 15
-"""Margin around, gap between tiles, and the height of capitals in labels and title, in pixels."""
+SUBTITLE = 12
+"""Margin around, gap between tiles, and the height of capitals in labels, title and below it, in pixels."""
 
 
 def contact_sheet(
@@ -28,16 +29,14 @@ def contact_sheet(
     """Lay pictures out row by row, each with its label below: uint8 RGB (any height, ``width``, 3).
 
     ``pictures`` are uint8 RGB (H, W, 3); the first one's shape is every tile's, others are fitted inside.
-    ``columns`` is chosen from the number of pictures where it is None. ``title`` goes to the top left,
-    ``legend`` (a picture, at its own size) to the top right. Raises ValueError without pictures, or where
-    labels are missing.
+    ``columns`` is chosen from the number of pictures where it is None. ``title`` goes to the top left, its
+    first line large; ``legend`` (a picture, at its own size) to the top right. Raises ValueError without
+    pictures, or where labels are missing.
     """
     if not pictures or len(labels) != len(pictures):
         raise ValueError(f"{len(pictures)} pictures and {len(labels)} labels")
     aspect = pictures[0].shape[1] / pictures[0].shape[0]
-    columns = columns or _columns(len(pictures), aspect)
-    tile_width = max(1, (width - 2 * MARGIN - (columns - 1) * GAP) // columns)
-    tile_height = max(1, round(tile_width / aspect))
+    columns, tile_width, tile_height = tiling(len(pictures), aspect, columns, width)
     row_height = tile_height + 2 * LABEL + GAP
     top = MARGIN + _header_height(title, legend)
     rows = math.ceil(len(pictures) / columns)
@@ -50,13 +49,26 @@ def contact_sheet(
     return sheet
 
 
+def tiling(count: int, aspect: float, columns: int | None = None, width: int = 1600) -> tuple[int, int, int]:
+    """How many columns ``contact_sheet`` makes of pictures of this aspect, and how wide and high each tile is.
+
+    Who has many large pictures can shrink each of them to that at once, and keep the small ones only.
+    """
+    columns = columns or _columns(count, aspect)
+    tile_width = max(1, (width - 2 * MARGIN - (columns - 1) * GAP) // columns)
+    return columns, tile_width, max(1, round(tile_width / aspect))
+
+
 def _columns(count: int, aspect: float) -> int:
-    """As many columns as make the sheet about 16:10."""
-    return max(1, min(count, round(math.sqrt(count * 1.6 / aspect))))
+    """As many columns as make the sheet about 16:10, or one more where that leaves fewer holes."""
+    columns = max(1, min(count, round(math.sqrt(count * 1.6 / aspect))))
+    more = min(count, columns + 1)
+    return more if -count % more < -count % columns else columns
 
 
 def _header_height(title: str | None, legend: np.ndarray | None) -> int:
-    height = max(2 * TITLE if title else 0, legend.shape[0] if legend is not None else 0)
+    lines = len(title.splitlines()) if title else 0
+    height = max(2 * TITLE * lines, legend.shape[0] if legend is not None else 0)
     return height + GAP if height else 0
 
 
@@ -69,8 +81,11 @@ def _draw_header(sheet: np.ndarray, title: str | None, legend: np.ndarray | None
         left = max(0, sheet.shape[1] - MARGIN - width)
         sheet[MARGIN : MARGIN + height, left : left + width] = legend[:, : sheet.shape[1] - left]
         room -= width + GAP
-    if title:
-        draw_text(sheet, fit_text(title, TITLE, room), MARGIN, bottom - 0.5 * TITLE, TITLE, INK)
+    lines = title.splitlines() if title else []
+    for i, line in enumerate(lines):
+        letters, color = (SUBTITLE, FAINT) if i else (TITLE, INK)
+        baseline = bottom - (0.5 + 1.8 * (len(lines) - 1 - i)) * TITLE
+        draw_text(sheet, fit_text(line, letters, room), MARGIN, baseline, letters, color)
 
 
 def _place(tile: np.ndarray, picture: np.ndarray) -> None:

@@ -34,11 +34,7 @@ def flow_statistics(flow: np.ndarray, consistency: np.ndarray | None = None) -> 
 
     Raises ValueError where the shapes do not fit.
     """
-    if (
-        flow.ndim != 3
-        or flow.shape[0] != 2
-        or (consistency is not None and consistency.shape != flow.shape[1:])
-    ):
+    if flow.ndim != 3 or flow.shape[0] != 2 or (consistency is not None and consistency.shape != flow.shape[1:]):
         other = None if consistency is None else consistency.shape
         raise ValueError(f"flow is (2, H, W) and consistency (H, W), not {flow.shape} and {other}")
     known = (np.abs(flow) < 1e9).all(axis=0)
@@ -51,11 +47,12 @@ def flow_statistics(flow: np.ndarray, consistency: np.ndarray | None = None) -> 
         median=float(median),
         percentile_95=float(high),
         maximum=float(length.max()),
-        trusted=None if consistency is None else _trusted_share(consistency),
+        trusted=None if consistency is None else trusted_share(consistency),
     )
 
 
-def _trusted_share(consistency: np.ndarray) -> float:
+def trusted_share(consistency: np.ndarray) -> float:
+    """Share of pixels with c > 0.5, of a map (H, W) in float [0, 1] or uint8 0..255."""
     half = 127.5 if consistency.dtype == np.uint8 else 0.5
     return float((consistency > half).mean())
 

@@ -32,9 +32,7 @@ def fit_text(text: str, height: float, width: int) -> str:
     return text.rstrip() + "..."
 
 
-def draw_text(
-    picture: np.ndarray, text: str, left: float, baseline: float, height: float, color: Color = INK
-) -> None:
+def draw_text(picture: np.ndarray, text: str, left: float, baseline: float, height: float, color: Color = INK) -> None:
     """Write on ``picture`` in place, from ``left`` and standing on ``baseline``, in pixels."""
     at = (round(left), round(baseline))
     cv2.putText(picture, _plain(text), at, FONT, height / LETTER_HEIGHT, color, 1, cv2.LINE_AA)
