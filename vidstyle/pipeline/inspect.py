@@ -1,0 +1,145 @@
+"""What a job has in the cache, to look at: nothing is made, decoded or scanned here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidstyle.config import OptimizeSettings
+from vidstyle.errors import InputError
+from vidstyle.media import probe
+from vidstyle.nets.encoder import find_weights
+from vidstyle.pipeline.api import job_request
+from vidstyle.pipeline.devices import choose_device
+from vidstyle.pipeline.events import Monitor
+from vidstyle.pipeline.painted import Painted
+from vidstyle.pipeline.plan import Plan, find_timeline
+from vidstyle.pipeline.request import Request
+from vidstyle.pipeline.stages import (
+    VERSIONS,
+    Floats,
+    Inputs,
+    Pixels,
+    Shot,
+    Stages,
+    digest_inputs,
+    frame_range,
+    job_shots,
+    working_size,
+)
+from vidstyle.store import JSON, Job, Shelf, Store, content_key, file_digest, frame_name, pair_name
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A job's results as they lie in the cache. Each is None where it is not there: never made, pruned or damaged.
+
+    Damaged ones are said (through the store) and set aside. Every call reads one artifact: keep none for long.
+    """
+
+    job: Job
+    plan: Plan
+
+    @property
+    def shots(self) -> list[Shot]:
+        return self.plan.shots
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of all pictures."""
+        return self.plan.size
+
+    def time(self, frame: int) -> Fraction:
+        """When ``frame`` is shown, in seconds from the movie's first frame."""
+        return self.plan.timeline.time(frame) - self.plan.timeline.time(0)
+
+    def shot_of(self, frame: int) -> int:
+        """Which of ``shots`` holds ``frame``. InputError if the job does not have it."""
+        for number, (first, last) in enumerate(self.shots):
+            if first <= frame < last:
+                return number
+        first, last = self.plan.frames
+        raise InputError(f"no frame {frame}: {self.job.id} has the frames {first} to {last - 1}")
+
+    def flow(self, source: int, target: int) -> Floats | None:
+        """Flow from frame ``source`` to frame ``target``, on the grid of ``source``: float32 (2, H, W), pixels."""
+        return loaded(self.plan.stages.flow, pair_name(source, target))
+
+    def consistency(self, source: int, target: int) -> Pixels | None:
+        """Which pixels of that flow can be trusted: uint8 (H, W), 255 = sure."""
+        return loaded(self.plan.stages.consistency, pair_name(source, target))
+
+    def original(self, frame: int) -> Pixels | None:
+        """The decoded frame, uint8 (H, W, 3)."""
+        return eight_bit(loaded(self.plan.stages.decode, frame_name(frame)))
+
+    def painted(self, frame: int) -> Pixels | None:
+        """The stylized frame, uint8 (H, W, 3)."""
+        painted = loaded(self.painted_shelf(frame), frame_name(frame))
+        return None if painted is None else eight_bit(painted.pixels)
+
+    def has_original(self, frame: int) -> bool:
+        """By its name alone: damage shows when it is read."""
+        return self.plan.stages.decode.has(frame_name(frame))
+
+    def has_painted(self, frame: int) -> bool:
+        return self.painted_shelf(frame).has(frame_name(frame))
+
+    def painted_shelf(self, frame: int) -> Shelf[Painted]:
+        return self.plan.stages.stylize(self.shots[self.shot_of(frame)][0])
+
+
+def open_inspection(job: Job, root: Path, monitor: Monitor, painting: bool = False) -> Inspection:
+    """Find what a job has in the cache below ``root``.
+
+    Args:
+        painting: stylized frames will be asked for. Only these take the styles and the weights to find, so that
+            flow can be looked at even after they have been moved.
+    Raises:
+        InputError: the movie (or with ``painting`` a style) is not there any more, or was never scanned.
+    """
+    request = job_request(job)
+    store = Store(root, monitor.note)
+    movie = probe(Path(request.movie))
+    inputs = all_inputs(request, store) if painting else movie_input(request, store)
+    shelf: Shelf[str] = store.shelf("scan", content_key("scan", VERSIONS["scan"], None, [inputs.movie]), JSON)
+    timeline = find_timeline(shelf, request.end)
+    if timeline is None:
+        raise InputError(f"{job.id} has not begun: run `vidstyle resume {job.id}` first")
+    frames = frame_range(movie, timeline, request.start, request.end)
+    size = working_size(movie, request.width, request.height)
+    stages = Stages(request, store, inputs, size)
+    plan = Plan(request, movie, timeline, size, frames, job_shots(request, timeline, frames), stages, None)
+    return Inspection(job, plan)
+
+
+def movie_input(request: Request, store: Store) -> Inputs:
+    """All that the keys of frames, flow and masks take."""
+    return Inputs(file_digest(Path(request.movie), store.root / "digests"), (), None, "")
+
+
+def all_inputs(request: Request, store: Store) -> Inputs:
+    weights = None
+    if isinstance(request.stylize, OptimizeSettings):
+        given = request.encoder_weights
+        weights = find_weights(request.stylize.encoder, Path(given) if given else None)
+    return digest_inputs(request, store, weights, choose_device(request.device).type)
+
+
+def loaded(shelf: Shelf[T], name: str) -> T | None:
+    stored = shelf.load(name)
+    return None if stored is None else stored.value
+
+
+def eight_bit(pixels: NDArray[np.uint8] | NDArray[np.uint16] | None) -> Pixels | None:
+    """For showing: the upper 8 bits of 16."""
+    if pixels is None:
+        return None
+    return pixels.astype(np.uint8) if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
