@@ -24,6 +24,7 @@ HOME = Path(__file__).resolve().parent.parent
 ENCODING = 0.15  # share of the kills that come while the movie is written
 STARTING = 0.15  # ... and while the program starts
 START_SECONDS = 3.0
+ENCODE_SECONDS = 0.3
 POLL_SECONDS = 0.01
 
 
@@ -67,32 +68,37 @@ class Job:
         return [file for file in found if "digests" not in file.parts]
 
 
-def kill_once(job: Job, total: int, rng: random.Random) -> str | None:
-    """Start the job and kill it at a random moment: what it was doing then, or None if it was done before."""
-    phase = rng.choices(["starting", "painting", "encoding"], [STARTING, 1 - STARTING - ENCODING, ENCODING])[0]
-    have = len(job.artifacts())
-    # Not far ahead, so that there is something left for the kills to come.
-    wanted = have + rng.randint(1, max(1, total // 12))
-    if wanted >= total and phase == "painting":
-        phase = "encoding"
+Moment = tuple[str, float]  # what the job is doing then, and: seconds after its start, artifacts, seconds of encoding
+
+
+def moments(kills: int, total: int, rng: random.Random) -> list[Moment]:
+    """Random moments over the whole of a job, in an order in which each can still be reached."""
+    starting, encoding = round(kills * STARTING), max(1, round(kills * ENCODING))
+    painting = max(0, kills - starting - encoding)
+    chosen: list[Moment] = [("painting", wanted) for wanted in sorted(rng.choices(range(1, total), k=painting))]
+    for _ in range(starting):
+        chosen.insert(rng.randint(0, len(chosen)), ("starting", rng.uniform(0, START_SECONDS)))
+    return chosen + [("encoding", rng.uniform(0, ENCODE_SECONDS)) for _ in range(encoding)]
+
+
+def kill_at(job: Job, moment: Moment) -> bool:
+    """Start the job and kill it then; False if it was done before that."""
+    phase, when = moment
     process = job.start()
-    if phase == "starting":
-        time.sleep(rng.uniform(0, START_SECONDS))
-    elif phase == "painting":
-        while process.poll() is None and len(job.artifacts()) < wanted:
+    if phase == "painting":
+        while process.poll() is None and len(job.artifacts()) < when:
             time.sleep(POLL_SECONDS)
     else:
-        while process.poll() is None and not job.is_encoding():
+        while phase == "encoding" and process.poll() is None and not job.is_encoding():
             time.sleep(POLL_SECONDS)
-        time.sleep(rng.uniform(0, 0.2))
+        time.sleep(when)
     process.kill()
     process.communicate()
     if process.returncode == 0:
         job.output.unlink()  # it was faster; let it write the movie again
-        return None
-    if process.returncode != -signal.SIGKILL:
+    elif process.returncode != -signal.SIGKILL:
         raise SystemExit(f"the job ended by itself with {process.returncode}")
-    return phase
+    return process.returncode != 0
 
 
 def differences(a: Job, b: Job) -> list[str]:
@@ -127,11 +133,12 @@ def soak(options: argparse.Namespace, folder: Path) -> int:
     total = len(whole.artifacts())
     print(f"uninterrupted: {total} artifacts, {whole.output.stat().st_size} bytes of movie, {seconds:.0f} s")
     phases: collections.Counter[str] = collections.Counter()
-    while phases.total() < options.kills:
-        phase = kill_once(killed, total, rng)
-        if phase is not None:
-            phases[phase] += 1
-            print(f"killed while {phase}, with {len(killed.artifacts())} of {total} artifacts", flush=True)
+    for moment in moments(options.kills, total, rng):
+        phase, when = moment
+        while not kill_at(killed, moment):
+            moment = phase, when = phase, when / 2
+        phases[phase] += 1
+        print(f"killed while {phase}, with {len(killed.artifacts())} of {total} artifacts", flush=True)
     killed.finish()
     problems = differences(whole, killed) + [f"left behind: {file}" for file in killed.leftovers()]
     for problem in problems:
