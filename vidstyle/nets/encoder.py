@@ -36,6 +36,7 @@ class EncoderOptions:
 
 
 def build_compact(weights: WeightFile, options: EncoderOptions) -> CompactEncoder:
+    """The compact encoder with ``weights``, which may be of lower precision; it has no options."""
     encoder = CompactEncoder()
     try:
         encoder.load_state_dict({name: value.float() for name, value in weights.tensors.items()})
@@ -45,6 +46,7 @@ def build_compact(weights: WeightFile, options: EncoderOptions) -> CompactEncode
 
 
 def build_vgg19(weights: WeightFile, options: EncoderOptions) -> Vgg19Encoder:
+    """VGG-19 with ``weights``, pooled and normalised as ``options`` say."""
     encoder = Vgg19Encoder(weights, options.pooling)
     if options.normalized:
         encoder.normalize_(dead_leaves())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ IMAGENET = Download(
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision: RGB in [0, 1]
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # Oxford's own weights: 0–255, and BGR
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
+CHANNELS_PER_BLOCK = (64, 128, 256, 512, 512)
 
 
 def layer_plan() -> list[tuple[str, int, bool]]:
@@ -29,6 +30,25 @@ def layer_plan() -> list[tuple[str, int, bool]]:
             plan.append((f"relu{block}_{number}", index, block > 1 and number == 1))
             index += 2  # convolution, ReLU
         index += 1  # pooling
+    return plan
+
+
+def reached(tensors: Mapping[str, Tensor]) -> list[tuple[str, int, bool]]:
+    """The part of ``layer_plan`` that the tensors hold, from the first convolution on.
+
+    Raises:
+        WeightsError: a convolution is missing before the last that is there, or has another shape.
+    """
+    plan = [entry for entry in layer_plan() if f"features.{entry[1]}.weight" in tensors]
+    inputs = 3
+    for name, index, _ in layer_plan()[: max(1, len(plan))]:
+        outputs = CHANNELS_PER_BLOCK[int(name[4]) - 1]
+        for part, shape in {"weight": (outputs, inputs, 3, 3), "bias": (outputs,)}.items():
+            tensor = tensors.get(f"features.{index}.{part}")
+            if tensor is None or tuple(tensor.shape) != shape:
+                wanted = "×".join(map(str, shape))
+                raise WeightsError(f"not a VGG-19: features.{index}.{part} of shape {wanted} is missing")
+        inputs = outputs
     return plan
 
 
@@ -43,15 +63,12 @@ class Vgg19Encoder(nn.Module):
             ``input`` in the file's metadata beginning with ``BGR``.
         pooling: "max", as trained, or "average", whose gradients are smoother (Gatys 2016).
     Raises:
-        WeightsError: the first convolution is missing or has another shape.
+        WeightsError: not the first convolutions of a VGG-19, in its shapes.
     """
 
     def __init__(self, weights: WeightFile, pooling: str = "max") -> None:
         super().__init__()
-        first = weights.tensors.get("features.0.weight")
-        if first is None or tuple(first.shape) != (64, 3, 3, 3):
-            raise WeightsError("not a VGG-19: features.0.weight of shape 64×3×3×3 is missing")
-        self.plan = [entry for entry in layer_plan() if f"features.{entry[1]}.weight" in weights.tensors]
+        self.plan = reached(weights.tensors)
         self.layers = tuple(name for name, _, _ in self.plan)
         self.pool = F.max_pool2d if pooling == "max" else F.avg_pool2d
         self.convolutions = nn.ModuleDict()

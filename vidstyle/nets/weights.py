@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import torch
@@ -63,7 +64,9 @@ def read_weights(path: Path) -> WeightFile:
         raise WeightsError(f"{path} is not a readable weight file: {first_line(error)}") from error
     except Exception as error:  # torch.load raises UnpicklingError, imported from nowhere stable
         raise WeightsError(f"{path} holds more than tensors and is not loaded: {first_line(error)}") from error
-    if not isinstance(tensors, dict) or not all(isinstance(v, Tensor) for v in tensors.values()):
+    if not isinstance(tensors, dict) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors.items()
+    ):
         raise WeightsError(f"{path} is not a table of named tensors (a state_dict)")
     return WeightFile(tensors, metadata, file_sha256(path))
 
@@ -83,7 +86,7 @@ def fetch(download: Download) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Writes to a temporary file beside it, compares the sha256, then renames.
         torch.hub.download_url_to_file(download.url, str(path), download.sha256_prefix, progress=False)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         raise WeightsError(
             f"cannot fetch {download.url} ({first_line(error)}): put the file at {path}, or {download.instead}"
         ) from error
