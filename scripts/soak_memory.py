@@ -46,7 +46,7 @@ def peak(frames: int, folder: Path, options: argparse.Namespace) -> tuple[float,
         *("--device", options.device),
     ]
     started = time.monotonic()
-    process = subprocess.Popen(command, cwd=HOME, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
