@@ -1,0 +1,67 @@
+"""A small scene to paint, and what paints it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidstyle.config import OptimizeSettings
+from vidstyle.nets.calibration import dead_leaves
+from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
+from vidstyle.stylize.base import Prior, Progress, State
+from vidstyle.stylize.optimize import OptimizeStylizer
+
+WIDTH, HEIGHT = SIZE = (48, 32)
+FAST = OptimizeSettings(first_iterations=6, iterations=6)
+#: One step too small to be seen: what comes out is what the optimisation begins with.
+START_ONLY = OptimizeSettings(first_iterations=1, iterations=1, optimizer="adam", learning_rate=1e-7)
+
+
+@cache
+def encoder() -> Encoder:
+    return load_encoder("compact", find_weights("compact"), torch.device("cpu"))
+
+
+def picture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> Tensor:
+    """``(3, H, W)`` in [0, 1]."""
+    return dead_leaves(1, max(height, width), seed)[0, :, :height, :width].contiguous()
+
+
+def frame() -> Tensor:
+    return picture(0)
+
+
+def style() -> Tensor:
+    """Diagonal stripes in two colours: a style that is far from the frame."""
+    rows, columns = torch.meshgrid(torch.arange(40), torch.arange(40), indexing="ij")
+    stripes = ((rows + columns) // 4 % 2).float()
+    colours = torch.tensor([[0.9, 0.2], [0.3, 0.1], [0.1, 0.8]])
+    return colours[:, :1, None] * stripes + colours[:, 1:, None] * (1 - stripes)
+
+
+def stylizer(settings: OptimizeSettings = FAST, *styles: Tensor, **changes: Any) -> OptimizeStylizer:
+    return OptimizeStylizer(replace(settings, **changes), encoder(), styles or (style(),), SIZE)
+
+
+def prior(warped: Tensor, consistency: float | Tensor, stylized: Tensor | None = None) -> Prior:
+    trust = consistency if isinstance(consistency, Tensor) else torch.full(warped.shape[1:], consistency)
+    return Prior(stylized=warped if stylized is None else stylized, warped=warped, consistency=trust)
+
+
+def ignore(share: float) -> None:
+    """Progress that nobody looks at."""
+
+
+def paint(
+    stylizer: OptimizeStylizer,
+    frame: Tensor,
+    *priors: Prior,
+    seed: int = 1,
+    progress: Progress = ignore,
+    state: State | None = None,
+) -> Tensor:
+    return stylizer.step(frame, priors, state, seed=seed, progress=progress)[0]

@@ -1,0 +1,282 @@
+"""Painting by optimisation, on frames small enough to be quick."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.stylize.scene import FAST, HEIGHT, SIZE, START_ONLY, WIDTH, encoder, frame, paint, picture, prior, style
+from tests.stylize.scene import stylizer as make
+from vidstyle import losses
+from vidstyle.config import StyleSettings
+from vidstyle.stylize.base import Need, Prior
+from vidstyle.stylize.optimize import OptimizeStylizer, Targets, resize_style
+
+
+def total_loss(stylizer: OptimizeStylizer, x: Tensor, *priors: Prior) -> float:
+    """The loss of ``x`` as a painting of the frame."""
+    targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+    return losses.weighted_sum(stylizer.terms(x[None], targets, priors), stylizer.weights()).item()
+
+
+def change(first: Tensor, second: Tensor) -> float:
+    return (first - second).abs().mean().item()
+
+
+# ---- the loss
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_painting_lowers_the_loss_and_more_iterations_lower_it_more(optimizer: str) -> None:
+    few, many = (make(optimizer=optimizer, first_iterations=n) for n in (5, 20))
+    values = [total_loss(few, frame()), total_loss(few, paint(few, frame())), total_loss(few, paint(many, frame()))]
+    assert values[0] > 1.05 * values[1] > 1.1 * values[2]
+
+
+def test_at_the_content_itself_only_style_and_smoothness_are_left() -> None:
+    stylizer = make()
+    targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+    terms = stylizer.terms(frame()[None], targets, (prior(frame(), 1.0),))
+    assert terms["content"].item() == pytest.approx(0, abs=1e-9)
+    assert terms["temporal"].item() == 0
+    assert terms["style"].item() > 0.1
+    assert terms["tv"].item() == pytest.approx(losses.total_variation(frame()[None]).item())
+
+
+def test_the_style_has_no_style_loss() -> None:
+    stylizer = make(FAST, picture(7))  # as large as the frame, so that it can also be the painting
+    targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+    terms = stylizer.terms(picture(7)[None], targets, ())
+    assert terms["style"].item() == pytest.approx(0, abs=1e-6)
+    assert terms["content"].item() > 0.1
+    assert "temporal" not in terms
+
+
+def test_every_level_counts_by_its_share_of_the_targets_energy() -> None:
+    stylizer = make(content_layers=("relu2_1", "relu4_2"), style_layers=("relu1_1", "relu3_1"))
+    layers = ("relu1_1", "relu2_1", "relu3_1", "relu4_2")
+    features, other = encoder()(frame()[None], layers), encoder()(picture(5)[None], layers)
+    style_features = encoder()(resize_style(style(), SIZE, 1.0), layers)
+    content = sum(
+        ((other[layer] - features[layer]) ** 2).mean() / (features[layer] ** 2).mean()
+        for layer in ("relu2_1", "relu4_2")
+    )
+    grams = [(losses.gram_matrix(other[n]), losses.gram_matrix(style_features[n])) for n in ("relu1_1", "relu3_1")]
+    styled = sum(((ours - theirs) ** 2).mean() / (theirs**2).mean() for ours, theirs in grams)
+    targets = Targets({layer: features[layer] for layer in ("relu2_1", "relu4_2")}, stylizer.style_grams)
+    terms = stylizer.terms(picture(5)[None], targets, ())
+    assert terms["content"].item() == pytest.approx(float(content), rel=1e-4)
+    assert terms["style"].item() == pytest.approx(float(styled), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["content_weight", "style_weight", "temporal_weight", "tv_weight"])
+def test_each_weight_pulls_towards_its_own_term(name: str) -> None:
+    def term(weight: float) -> float:
+        settings = {
+            "content_weight": 1.0,
+            "style_weight": 1.0,
+            "temporal_weight": 1e-3,
+            "tv_weight": 1e-4,
+            name: weight,
+        }
+        stylizer, before = make(init="content", iterations=12, **settings), prior(picture(4), 1.0)
+        painted = paint(stylizer, frame(), before)
+        targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+        return stylizer.terms(painted[None], targets, (before,))[name.removesuffix("_weight")].item()
+
+    assert term(1e3) < 0.9 * term(0.0)
+
+
+def test_several_priors_add_one_temporal_term_each() -> None:
+    stylizer = make()
+    targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+    near, far = prior(picture(4), 0.7), prior(picture(5), 0.2)
+    each = [stylizer.terms(frame()[None], targets, (p,))["temporal"].item() for p in (near, far)]
+    both = stylizer.terms(frame()[None], targets, (near, far))["temporal"].item()
+    assert both == pytest.approx(sum(each), rel=1e-5)
+
+
+# ---- seeds and starts
+
+
+def test_the_same_seed_gives_the_same_painting_bit_for_bit() -> None:
+    assert torch.equal(
+        paint(make(first_init="noise"), frame(), seed=3),
+        paint(make(first_init="noise"), frame(), seed=3),
+    )
+
+
+def test_another_seed_gives_another_painting_from_noise_only() -> None:
+    noise, content = make(first_init="noise"), make(first_init="content")
+    assert change(paint(noise, frame(), seed=3), paint(noise, frame(), seed=4)) > 0.01
+    assert torch.equal(paint(content, frame(), seed=3), paint(content, frame(), seed=4))
+
+
+def test_noise_is_grey_on_average_and_has_a_spread() -> None:
+    start = paint(make(START_ONLY, first_init="noise"), frame())
+    assert start.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert start.std().item() == pytest.approx(0.15, abs=0.02)
+
+
+def test_the_first_frame_starts_from_the_content() -> None:
+    torch.testing.assert_close(paint(make(START_ONLY), frame()), frame(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("init", ["warped", "previous", "content", "noise"])
+def test_later_frames_start_as_asked(init: str) -> None:
+    warped, previous = picture(4), picture(5)
+    start = paint(make(START_ONLY, init=init), frame(), prior(warped, 1.0, stylized=previous), seed=3)
+    noise = paint(make(START_ONLY, first_init="noise"), frame(), seed=3)
+    expected = {"warped": warped, "previous": previous, "content": frame(), "noise": noise}
+    torch.testing.assert_close(start, expected[init], rtol=0, atol=1e-5)
+    assert all(change(start, other) > 0.05 for name, other in expected.items() if name != init)
+
+
+def test_where_the_flow_cannot_be_trusted_a_frame_starts_from_its_content() -> None:
+    trust = torch.ones(HEIGHT, WIDTH)
+    trust[:, 20:30], trust[:, 30:40] = 0, 0.25
+    start = paint(make(START_ONLY), frame(), prior(picture(4), trust))
+    expected = picture(4).clone()
+    expected[:, :, 20:30] = frame()[:, :, 20:30]
+    expected[:, :, 30:40] = 0.75 * frame()[:, :, 30:40] + 0.25 * picture(4)[:, :, 30:40]
+    torch.testing.assert_close(start, expected, rtol=0, atol=1e-5)
+
+
+# ---- time
+
+
+def test_a_still_scene_stays_still() -> None:
+    stylizer = make(first_iterations=15, iterations=15, init="content")
+    first = paint(stylizer, frame())
+    held, free = (paint(stylizer, frame(), prior(first, trust)) for trust in (1.0, 0.0))
+    noisy = (frame() + 0.02 * torch.randn(frame().shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    held_noisy, free_noisy = (paint(stylizer, noisy, prior(first, trust)) for trust in (1.0, 0.0))
+    assert change(free, first) < 1e-6  # the same frame, start and loss
+    assert change(held_noisy, first) < 0.5 * change(free_noisy, first)
+    assert change(held, first) < 0.05
+
+
+def test_a_still_scene_is_held_only_where_the_prior_is_trusted() -> None:
+    """Another prior than the frame would give: trusted, it stays; not trusted, it is painted over."""
+    stylizer = make(iterations=15)
+    before = paint(make(first_iterations=15), picture(4))
+    held = paint(stylizer, frame(), prior(before, 1.0))
+    free = paint(stylizer, frame(), prior(before, 0.0))
+    assert change(held, before) < 0.2 * change(free, before)
+    half = torch.ones(HEIGHT, WIDTH)
+    half[:, WIDTH // 2 :] = 0
+    mixed = paint(stylizer, frame(), prior(before, half))
+    left, right = ((mixed - before).abs()[:, :, part].mean() for part in (slice(0, 16), slice(32, None)))
+    assert left < 0.3 * right
+
+
+def test_it_needs_the_frame_before_within_the_shot() -> None:
+    stylizer = make()
+    assert list(stylizer.needs(5, 5)) == []
+    assert list(stylizer.needs(6, 5)) == [Need(0, 5)]
+    assert list(stylizer.needs(9, 5)) == [Need(0, 8)]
+
+
+def test_the_first_frame_has_its_own_number_of_iterations() -> None:
+    stylizer = make(first_iterations=4, iterations=2)
+    shares: list[float] = []
+    paint(stylizer, frame(), progress=shares.append)
+    assert shares == [0, 0.25, 0.5, 0.75]
+    shares.clear()
+    paint(stylizer, frame(), prior(frame(), 1.0), progress=shares.append)
+    assert shares == [0, 0.5]
+
+
+def test_it_stops_early_when_nothing_changes_any_more() -> None:
+    shares: list[float] = []
+    stylizer = make(first_iterations=50, stop_change=0.9, stop_window=3)  # the loss falls by less than 90 %
+    paint(stylizer, frame(), progress=shares.append)
+    assert len(shares) == 4
+
+
+def test_progress_can_stop_a_frame() -> None:
+    def stop(share: float) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        paint(make(), frame(), progress=stop)
+
+
+def test_nothing_is_carried_besides_the_painting() -> None:
+    assert make().step(frame(), (), None, seed=1, progress=lambda _: None)[1] is None
+
+
+@pytest.mark.parametrize("learning_rate", [0.02, 3.0])
+def test_a_painting_is_a_frame_even_where_the_pixels_run_away(learning_rate: float) -> None:
+    painted = paint(make(optimizer="adam", learning_rate=learning_rate, first_iterations=3), frame())
+    assert painted.shape == (3, HEIGHT, WIDTH)
+    assert painted.dtype == torch.float32
+    assert painted.min() >= 0
+    assert painted.max() <= 1
+
+
+def test_frames_of_odd_size_are_painted() -> None:
+    odd = picture(0, 17, 23)
+    stylizer = OptimizeStylizer(FAST, encoder(), (style(),), (23, 17))
+    assert paint(stylizer, odd).shape == (3, 17, 23)
+
+
+def test_the_time_follows_the_number_of_iterations() -> None:
+    first, later = make(first_iterations=30, iterations=10).seconds_per_frame(SIZE)
+    assert 0 < later < 10
+    assert first == pytest.approx(3 * later)
+
+
+# ---- styles
+
+
+def test_several_styles_blend_their_gram_matrices_by_normalised_weight() -> None:
+    other = picture(7)
+    alone = [make(FAST, image).style_grams for image in (style(), other)]
+    both = (StyleSettings(weight=3.0), StyleSettings(weight=1.0))
+    blended = make(FAST, style(), other, styles=both).style_grams
+    assert blended.keys() == set(FAST.style_layers)
+    for layer, gram in blended.items():
+        expected = 0.75 * alone[0][layer] + 0.25 * alone[1][layer]
+        torch.testing.assert_close(gram, expected, rtol=1e-4, atol=1e-5 * expected.max().item())
+
+
+def test_one_style_alone_is_the_same_at_any_weight() -> None:
+    light, heavy = (make(styles=(StyleSettings(weight=weight),)).style_grams for weight in (0.1, 40.0))
+    for layer, gram in light.items():
+        torch.testing.assert_close(gram, heavy[layer])
+
+
+def test_a_style_without_settings_of_its_own_is_not_overlooked() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        make(FAST, style(), picture(7))
+
+
+def test_strokes_follow_the_scale_of_each_style() -> None:
+    fine, coarse = (make(styles=(StyleSettings(scale=scale),)).style_grams for scale in (0.5, 2.0))
+    assert not torch.allclose(fine["relu1_1"], coarse["relu1_1"], rtol=0.05)
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (60, 500), (120, 160)])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_a_style_is_resized_to_the_area_of_the_frame_in_its_own_proportions(
+    shape: tuple[int, int], scale: float
+) -> None:
+    height, width = shape
+    resized = resize_style(torch.rand(3, height, width), (320, 180), scale)
+    assert resized.shape[:2] == (1, 3)
+    assert resized.shape[2] * resized.shape[3] == pytest.approx(scale**2 * 320 * 180, rel=0.03)
+    assert resized.shape[3] / resized.shape[2] == pytest.approx(width / height, rel=0.03)
+
+
+def test_a_resized_style_keeps_its_colours_and_its_range() -> None:
+    resized = resize_style(style(), (64, 64), 2.0)
+    assert resized.min() >= 0  # bicubic overshoots at edges
+    assert resized.max() <= 1
+    torch.testing.assert_close(resized.mean((0, 2, 3)), style().mean((1, 2)), rtol=0.02, atol=0.01)
+
+
+def test_a_style_never_becomes_too_small_for_the_encoder() -> None:
+    assert resize_style(torch.rand(3, 20, 4000), (16, 16), 0.1).shape[2:] >= (16, 16)
+    assert resize_style(torch.rand(3, 4000, 20), (16, 16), 0.1).shape[3] >= 16
