@@ -89,7 +89,12 @@ class OptimizeSettings:
         for name in ("first_iterations", "iterations", "history", "stop_window"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
-        for name in ("content_weight", "style_weight", "temporal_weight", "tv_weight"):
+        for name in ("content_layers", "style_layers"):
+            if not getattr(self, name):
+                raise InputError(f"{name} needs at least one level; to do without it set its weight to 0")
+        if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
+            raise InputError(f"--learning-rate must be more than 0, not {self.learning_rate}")
+        for name in ("content_weight", "style_weight", "temporal_weight", "tv_weight", "stop_change"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"--{name.replace('_', '-')} must be 0 or more, not {getattr(self, name)}")
 

@@ -44,7 +44,7 @@ def from_plain(kind: type[T], table: Any, where: str) -> T:
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = [name for name in table if name not in fields]
     if unknown:
-        raise InputError(f"{where} has no {unknown[0]!r}; it has {', '.join(fields)}")
+        raise InputError(f"{where} has no {unknown[0]!r}; it has {', '.join(fields) or 'no settings'}")
     hints = typing.get_type_hints(kind)
     values = {name: convert(hints[name], value, f"{where} {name}") for name, value in table.items()}
     needed = [name for name, field in fields.items() if name not in values and not has_default(field)]
@@ -59,7 +59,7 @@ def has_default(field: dataclasses.Field[Any]) -> bool:
 
 def convert(kind: Any, value: Any, where: str) -> Any:
     """``value`` as ``kind``: a scalar, an optional, a tuple of one kind, or a dataclass (ready, or as a table)."""
-    if dataclasses.is_dataclass(value) and isinstance(value, kind):
+    if typing.get_origin(kind) is not tuple and dataclasses.is_dataclass(value) and isinstance(value, kind):
         return value
     if dataclasses.is_dataclass(kind):
         return from_plain(typing.cast(type, kind), value, where)

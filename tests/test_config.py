@@ -1,0 +1,243 @@
+"""Settings: their defaults make sense, bad values are refused in one line, and a request survives its job file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vidstyle import config
+from vidstyle.config import METHODS, EncodeSettings, FlowSettings, NoneSettings, OptimizeSettings, ShotSettings
+from vidstyle.config import StyleSettings as StageStyle
+from vidstyle.errors import InputError
+from vidstyle.pipeline.request import Request, Style, request_from_plain, request_to_plain
+
+SETTINGS = [value for value in vars(config).values() if dataclasses.is_dataclass(value)]
+
+
+def refused(**settings: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        OptimizeSettings(**settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", SETTINGS, ids=lambda kind: kind.__name__)
+def test_settings_are_frozen_and_can_be_told_apart(kind: type) -> None:
+    required = {field.name: 32 for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING}
+    value = kind(**required)
+    assert value == kind(**required)
+    assert hash(value) == hash(kind(**required))
+    for field in dataclasses.fields(kind):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, field.name, None)
+
+
+@pytest.mark.parametrize("kind", SETTINGS, ids=lambda kind: kind.__name__)
+def test_every_setting_but_the_size_has_a_default(kind: type) -> None:
+    """A new setting empties nobody's cache only if it has one."""
+    required = [field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]
+    assert required == (["width", "height"] if kind is config.DecodeSettings else [])
+
+
+def test_the_flow_of_the_defaults_is_one_that_there_is() -> None:
+    from vidstyle.flow import flow_method
+
+    settings = FlowSettings()
+    assert flow_method(settings.method, preset=settings.preset).name == settings.method
+
+
+def test_methods_have_each_their_own_settings() -> None:
+    assert len(set(METHODS.values())) == len(METHODS)
+    assert METHODS["optimize"] is OptimizeSettings
+    assert METHODS["none"] is NoneSettings
+
+
+@pytest.mark.parametrize("name", ["encoder", "pooling", "optimizer", "first_init", "init"])
+def test_an_unknown_choice_is_refused_with_the_known_ones(name: str) -> None:
+    message = refused(**{name: "cubist"})
+    assert message.startswith(f"--{name.replace('_', '-')} is one of ")
+    assert getattr(OptimizeSettings(), name) in message
+    assert message.endswith("not 'cubist'")
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("encoder", ("compact", "vgg19")),
+        ("pooling", ("max", "average")),
+        ("optimizer", ("lbfgs", "adam")),
+        ("first_init", ("content", "noise")),
+        ("init", ("warped", "previous", "content", "noise")),
+    ],
+)
+def test_every_known_choice_is_taken(name: str, choices: tuple[str, ...]) -> None:
+    assert [getattr(OptimizeSettings(**{name: choice}), name) for choice in choices] == list(choices)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["first_iterations", "iterations", "history", "stop_window"])
+@pytest.mark.parametrize("value", [0, -3])
+def test_counts_begin_at_one(name: str, value: int) -> None:
+    assert refused(**{name: value}) == f"--{name.replace('_', '-')} must be at least 1, not {value}"
+    assert getattr(OptimizeSettings(**{name: 1}), name) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["content_weight", "style_weight", "temporal_weight", "tv_weight", "stop_change"])
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_weights_are_finite_and_not_negative(name: str, value: float) -> None:
+    assert refused(**{name: value}) == f"--{name.replace('_', '-')} must be 0 or more, not {value}"
+    assert getattr(OptimizeSettings(**{name: 0.0}), name) == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_learning_rate_is_more_than_nothing(value: float) -> None:
+    assert refused(learning_rate=value) == f"--learning-rate must be more than 0, not {value}"
+
+
+@pytest.mark.parametrize("name", ["content_layers", "style_layers"])
+def test_a_term_needs_a_level(name: str) -> None:
+    assert refused(**{name: ()}).startswith(f"{name} needs at least one level")
+
+
+# ---- requests
+
+
+def full_request() -> Request:
+    """A request in which nothing is at its default."""
+    return Request(
+        movie="/films/a b.mp4",
+        output="/films/out.mkv",
+        styles=(Style("/styles/a.jpg", weight=0.7), Style("/styles/b.jpg", scale=1.5)),
+        stylize=OptimizeSettings(
+            encoder="vgg19", normalized=True, content_layers=("relu3_1", "relu4_2"), learning_rate=0.5, seed=2**40
+        ),
+        shots=ShotSettings(detect=False, threshold=0.25),
+        flow=FlowSettings(preset="fast"),
+        consistency=config.ConsistencySettings(motion_boundaries=False, smooth=False),
+        encode=EncodeSettings(codec="libx265", crf=23, preset="slow", pix_fmt="yuv444p"),
+        width=640,
+        height=360,
+        start=Fraction(1, 3),
+        end=Fraction(30000, 1001),
+        encoder_weights="/nets/vgg.pth",
+        device="cuda:1",
+    )
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        full_request(),
+        Request("/a.mp4", "/b.mp4", styles=(Style("/s.jpg"),)),
+        Request("/a.mp4", "/b.mp4", stylize=NoneSettings()),
+    ],
+    ids=["full", "default", "none"],
+)
+def test_a_request_survives_its_job_file(request_: Request) -> None:
+    plain = json.loads(json.dumps(request_to_plain(request_)))
+    again = request_from_plain(plain)
+    assert again == request_
+    assert type(again.stylize) is type(request_.stylize)
+    assert request_to_plain(again) == plain
+
+
+def test_the_full_request_is_full() -> None:
+    default = Request("", "", styles=(Style("s"),))
+    same = [f.name for f in dataclasses.fields(Request) if getattr(full_request(), f.name) == getattr(default, f.name)]
+    assert same == []
+
+
+def test_plain_requests_hold_times_exactly() -> None:
+    plain = request_to_plain(full_request())
+    assert (plain["start"], plain["end"]) == ("1/3", "30000/1001")
+    assert plain["method"] == "optimize"
+    assert plain["stylize"]["content_layers"] == ["relu3_1", "relu4_2"]
+
+
+def minimal(**more: Any) -> dict[str, Any]:
+    return {"movie": "a.mp4", "output": "b.mp4", "styles": [{"path": "s.jpg"}], **more}
+
+
+def test_a_table_is_read_as_toml_gives_it() -> None:
+    request = request_from_plain(
+        minimal(start=1.5, end=4, stylize={"style_weight": 50, "style_layers": ["relu1_1"]}, shots={"threshold": 1})
+    )
+    assert (request.start, request.end) == (Fraction(3, 2), Fraction(4))
+    assert isinstance(request.stylize, OptimizeSettings)
+    assert request.stylize.style_weight == 50.0
+    assert isinstance(request.stylize.style_weight, float)
+    assert request.stylize.style_layers == ("relu1_1",)
+    assert request.stylize.content_weight == OptimizeSettings().content_weight
+    assert request.shots == ShotSettings(threshold=1.0)
+
+
+def test_the_table_that_is_read_is_not_changed() -> None:
+    table = minimal(method="none")
+    request_from_plain(table)
+    assert table == minimal(method="none")
+
+
+def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "me"))
+    request = request_from_plain(minimal(output="~/b.mp4", encoder_weights="w.pth"))
+    assert request.movie == str(Path.cwd() / "a.mp4")
+    assert request.output == str(tmp_path / "me" / "b.mp4")
+    assert request.styles[0].path == str(Path.cwd() / "s.jpg")
+    assert request.encoder_weights == str(Path.cwd() / "w.pth")
+    assert all(os.path.isabs(path) for path in (request.movie, request.output))  # noqa: PTH117
+
+
+def test_the_content_key_sees_each_styles_options_but_not_its_path() -> None:
+    request = request_from_plain(minimal(styles=[{"path": "a.jpg", "weight": 2}, {"path": "b.jpg", "scale": 0.5}]))
+    settings = request.stylize_settings
+    assert isinstance(settings, OptimizeSettings)
+    assert settings.styles == (StageStyle(weight=2.0), StageStyle(scale=0.5))
+    assert "a.jpg" not in repr(settings)
+    assert request_from_plain(minimal(method="none")).stylize_settings == NoneSettings()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (minimal(method="cubist"), "--method is one of optimize, none; not 'cubist'"),
+        (minimal(colour=1), "the settings has no 'colour'; it has movie, output"),
+        (minimal(stylize={"sytle_weight": 1}), "[stylize] has no 'sytle_weight'; it has encoder, "),
+        (minimal(method="none", stylize={"seed": 1}), "[stylize] has no 'seed'; it has no settings"),
+        (minimal(stylize=None), "[stylize] must be a table, not None"),
+        (minimal(stylize={"seed": "one"}), "[stylize] seed must be a whole number, not 'one'"),
+        (minimal(flow={"method": 3}), "the settings flow method must be a text, not 3"),
+        (minimal(shots={"detect": 1}), "the settings shots detect must be true or false, not 1"),
+        (minimal(styles="s.jpg"), "the settings styles must be a list, not 's.jpg'"),
+        (minimal(styles=["s.jpg"]), "the settings styles must be a table, not 's.jpg'"),
+        (minimal(styles=[{"weight": 1}]), "the settings styles needs 'path'"),
+        (minimal(styles=[]), "no style given: add --style PAINTING.jpg"),
+        (minimal(styles=[{"path": "s.jpg", "weight": 0}]), "--style s.jpg: weight must be more than 0, not 0.0"),
+        (
+            minimal(styles=[{"path": "s.jpg", "scale": float("nan")}]),
+            "--style s.jpg: scale must be more than 0, not nan",
+        ),
+        ({"movie": "a.mp4"}, "the settings needs 'output'"),
+        (minimal(start="soon"), "the settings start must be a time or ratio, not 'soon'"),
+        (minimal(start="1/0"), "the settings start must be a time or ratio, not '1/0'"),
+        (minimal(start=-1), "--start must be 0 or more"),
+        (minimal(start=2, end=2), "--end must be later than --start"),
+        (minimal(end=0), "--end must be later than --start"),
+        (minimal(width=15), "--width must be at least 16 pixels, not 15"),
+        (minimal(height=64.0), "the settings height must be a whole number, not 64.0"),
+        (minimal(movie="a\nb", height="\n"), "the settings height must be a whole number, not '\\n'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_bad_table_is_refused_in_one_line(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        request_from_plain(table)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
