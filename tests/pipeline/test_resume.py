@@ -28,7 +28,7 @@ def start(work: Work, *how: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
 
 
@@ -156,7 +156,7 @@ def test_two_processes_do_not_work_on_one_job(empty: Work, same: Same) -> None:
         with pytest.raises(StoreError, match=str(first.pid)) as refused:
             empty.paint()
         assert "\n" not in str(refused.value)
-        first.communicate(timeout=60)
+        first.communicate(timeout=120)
     finally:
         first.kill()
     assert first.returncode == 0
