@@ -64,7 +64,7 @@ class OptimizeSettings:
     normalized: bool = False  # vgg19 only: every filter scaled to a mean activation of 1
     content_weight: float = 5.0
     style_weight: float = 100.0
-    temporal_weight: float = 200.0
+    temporal_weight: float = 0.03
     tv_weight: float = 1e-3
     content_layers: tuple[str, ...] = CONTENT_LAYERS
     style_layers: tuple[str, ...] = STYLE_LAYERS
