@@ -10,12 +10,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import functional as F
 
 from tests.flow.data import data, read_rgb
 from vidstyle.config import CONTENT_LAYERS, STYLE_LAYERS
 from vidstyle.errors import WeightsError
 from vidstyle.nets.calibration import dead_leaves
-from vidstyle.nets.compact import CHANNELS, STRIDES, CompactEncoder, parameter_count
+from vidstyle.nets.compact import CHANNELS, STRIDES, CompactEncoder, parameter_count, repeat_border
 from vidstyle.nets.encoder import Encoder, check_layers, find_weights, load_encoder
 from vidstyle.nets.teacher import exact_features
 
@@ -179,3 +180,14 @@ def test_its_features_are_near_the_exact_vgg19s_on_a_photograph(encoder: Encoder
     target, features = exact_features(weights, frame, bounds), encoder(frame, bounds)
     errors = {layer: relative_error(features[layer], target[layer]) for layer in bounds}
     assert all(errors[layer] <= bound for layer, bound in bounds.items()), errors
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 8)])
+def test_the_borders_that_cuda_repeats_are_those_of_the_cpu(size: tuple[int, int]) -> None:
+    x = torch.rand(2, 3, *size, requires_grad=True, dtype=torch.float64)
+    expected = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    assert torch.equal(repeat_border(x), expected)
+    weight = torch.rand_like(expected)
+    (ours,) = torch.autograd.grad((repeat_border(x) * weight).sum(), x)
+    (theirs,) = torch.autograd.grad((expected * weight).sum(), x)
+    torch.testing.assert_close(ours, theirs)

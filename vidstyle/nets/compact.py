@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,9 +21,21 @@ CHANNELS = {
 STRIDES = {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4, "relu4_1": 8, "relu4_2": 8, "relu5_1": 16}
 
 
-def conv3(inputs: int, outputs: int) -> nn.Conv2d:
-    # Replicated borders: zeros would make every border look like an edge, and paint a frame around the movie.
-    return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate")
+class BorderConv(nn.Conv2d):
+    """A 3×3 convolution with replicated borders: zeros would be an edge all around, painted as a frame."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(repeat_border(x) if x.is_cuda else F.pad(x, (1, 1, 1, 1), mode="replicate"))
+
+
+def repeat_border(x: Tensor) -> Tensor:
+    """``F.pad(x, (1, 1, 1, 1), mode="replicate")``, for CUDA: there the gradient of F.pad adds up in any order, or
+    slowly where determinism is asked for."""
+    x = torch.cat([x[..., :1], x, x[..., -1:]], -1)
+    return torch.cat([x[..., :1, :], x, x[..., -1:, :]], -2)
 
 
 class Residual(nn.Module):
@@ -30,7 +43,7 @@ class Residual(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv = conv3(width, width)
+        self.conv = BorderConv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x + self.conv(x))
@@ -47,17 +60,17 @@ class CompactEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers = tuple(CHANNELS)
-        self.stem = conv3(3, 64)  # relu1_1 has no head: a single 3×3 convolution can be learned as it is
+        self.stem = BorderConv(3, 64)  # relu1_1 has no head: a single 3×3 convolution can be learned as it is
         self.reduce = nn.Conv2d(64, 32, 1)
-        self.trunk1 = nn.Sequential(conv3(32, 48), nn.ReLU())
-        self.trunk2a = nn.Sequential(conv3(48, 64), nn.ReLU())
-        self.trunk2b = nn.Sequential(conv3(64, 64), nn.ReLU())
-        self.trunk3a = nn.Sequential(conv3(64, 96), nn.ReLU())
+        self.trunk1 = nn.Sequential(BorderConv(32, 48), nn.ReLU())
+        self.trunk2a = nn.Sequential(BorderConv(48, 64), nn.ReLU())
+        self.trunk2b = nn.Sequential(BorderConv(64, 64), nn.ReLU())
+        self.trunk3a = nn.Sequential(BorderConv(64, 96), nn.ReLU())
         self.trunk3b = nn.Sequential(Residual(96), Residual(96))
-        self.trunk4a = nn.Sequential(conv3(96, 128), nn.ReLU())
+        self.trunk4a = nn.Sequential(BorderConv(96, 128), nn.ReLU())
         self.trunk4b = nn.Sequential(Residual(128))
         self.trunk4c = nn.Sequential(Residual(128), Residual(128))
-        self.trunk5a = nn.Sequential(conv3(128, 128), nn.ReLU())
+        self.trunk5a = nn.Sequential(BorderConv(128, 128), nn.ReLU())
         self.heads = nn.ModuleDict(
             {
                 "relu2_1": nn.Conv2d(64, 128, 1),
