@@ -16,7 +16,15 @@ from vidstyle.stylize.base import Prior, Progress, State
 from vidstyle.stylize.optimize import OptimizeStylizer
 
 WIDTH, HEIGHT = SIZE = (48, 32)
-FAST = OptimizeSettings(first_iterations=6, iterations=6)
+#: Few iterations, and weights that stay what they are here when the defaults are tuned.
+FAST = OptimizeSettings(
+    first_iterations=6,
+    iterations=6,
+    content_weight=5.0,
+    style_weight=100.0,
+    temporal_weight=200.0,
+    tv_weight=1e-3,
+)
 #: One step too small to be seen: what comes out is what the optimisation begins with.
 START_ONLY = OptimizeSettings(first_iterations=1, iterations=1, optimizer="adam", learning_rate=1e-7)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.stylize.scene import FAST, HEIGHT, SIZE, START_ONLY, WIDTH, encoder, frame, paint, picture, prior, style
 from tests.stylize.scene import stylizer as make
 from vidstyle import losses
-from vidstyle.config import StyleSettings
+from vidstyle.config import OptimizeSettings, StyleSettings
 from vidstyle.stylize.base import Need, Prior
 from vidstyle.stylize.optimize import OptimizeStylizer, Targets, resize_style
 
@@ -97,6 +97,15 @@ def test_several_priors_add_one_temporal_term_each() -> None:
     assert both == pytest.approx(sum(each), rel=1e-5)
 
 
+def test_time_is_measured_against_the_warped_prior_where_it_is_trusted() -> None:
+    stylizer = make()
+    targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+    trust = torch.rand(HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
+    before = prior(picture(4), trust, stylized=picture(5))  # picture(5) lies elsewhere: it has moved since
+    expected = (trust * (255 * (frame() - picture(4))).square()).mean().item()
+    assert stylizer.terms(frame()[None], targets, (before,))["temporal"].item() == pytest.approx(expected, rel=1e-4)
+
+
 # ---- seeds and starts
 
 
@@ -155,6 +164,15 @@ def test_a_still_scene_stays_still() -> None:
     assert change(free, first) < 1e-6  # the same frame, start and loss
     assert change(held_noisy, first) < 0.5 * change(free_noisy, first)
     assert change(held, first) < 0.05
+
+
+def test_a_still_scene_is_calmer_with_the_default_temporal_weight_than_with_none() -> None:
+    settings = OptimizeSettings(first_iterations=25, iterations=25)
+    first = paint(make(settings), frame())
+    noisy = (frame() + 0.02 * torch.randn(frame().shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    held = paint(make(settings), noisy, prior(first, 1.0))
+    free = paint(make(settings, temporal_weight=0.0), noisy, prior(first, 1.0))
+    assert change(held, first) < 0.7 * change(free, first)
 
 
 def test_a_still_scene_is_held_only_where_the_prior_is_trusted() -> None:
