@@ -140,3 +140,13 @@ def test_a_disk_without_locks_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     with job.lock(report=said.append):
         pass
     assert len(said) == 1 and "No locks available" in said[0]
+
+
+def test_an_output_means_the_latest_job_that_wrote_it(tmp_path: Path) -> None:
+    movie, output = tmp_path / "a.mp4", tmp_path / "out.mp4"
+    older = Job.create(tmp_path, "a", {"weight": 1}, (movie, output))
+    newer = Job.create(tmp_path, "a", {"weight": 2}, (movie, output))
+    os.utime(older.file, (1, 1))
+    assert Job.find(tmp_path, output).id == newer.id
+    with pytest.raises(InputError, match="name one"):
+        Job.find(tmp_path, movie)

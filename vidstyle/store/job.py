@@ -36,7 +36,7 @@ class Job:
     root: the cache's folder.
     id: unique within it, such as "bikes-3fa9c1".
     asked: whatever the pipeline needs to do it, as JSON.
-    paths: absolute paths of the movie and the output, by which a user may name the job too.
+    paths: absolute paths of the movie and, last, the output, by which a user may name the job too.
     """
 
     root: Path
@@ -119,7 +119,8 @@ class Job:
     def find(cls, root: Path, name: str | Path) -> Job:
         """The job that the user means: by id or its beginning, file or folder, output or movie.
 
-        InputError if there is none, or more than one; the message names them.
+        Of several jobs that wrote the same output (the last of ``paths``) the latest is meant. InputError if there
+        is none, or more than one otherwise; the message names them.
         """
         text = str(name)
         if _ID.fullmatch(text) and (root / "jobs" / text / _FILE).exists():
@@ -127,7 +128,8 @@ class Job:
         path = os.path.abspath(text)  # noqa: PTH100 (resolve() would follow links)
         jobs = cls.list(root)
         found = [job for job in jobs if path in (*job.paths, str(job.file.absolute()), str(job.folder.absolute()))]
-        found = found or [job for job in jobs if text and job.id.startswith(text)]
+        outputs = [job for job in found if job.paths and job.paths[-1] == path]
+        found = outputs[:1] or found or [job for job in jobs if text and job.id.startswith(text)]
         if not found:
             raise InputError(f"no job {printable(text)!r}: `vidstyle status` lists the jobs that there are")
         if len(found) > 1:
