@@ -6,6 +6,8 @@ multiplied by 255² (``PIXEL_SCALE``): weights then mean what they mean there.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -17,8 +19,24 @@ def gram_matrix(features: Tensor) -> Tensor:
 
     Gatys, Ecker, Bethge 2016, normalised as the programs of Johnson 2016 and Ruder 2016 do.
     """
-    flat = features.flatten(2)
-    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+    # Channels last, as the encoders' features lie in memory: neither this nor its gradient copies anything.
+    flat = features.permute(0, 2, 3, 1).flatten(1, 2)
+    gram: Tensor = _SymmetricProduct.apply(flat)
+    return gram / (flat.shape[1] * flat.shape[2])
+
+
+class _SymmetricProduct(torch.autograd.Function):
+    """FᵀF, ``(N, M, C)`` → ``(N, C, C)``, with one product for the gradient where autograd would take two."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor) -> Tensor:
+        ctx.save_for_backward(flat)
+        return flat.transpose(1, 2) @ flat
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (flat,) = ctx.saved_tensors
+        return flat @ (gradient + gradient.transpose(1, 2))
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
