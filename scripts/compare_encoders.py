@@ -29,7 +29,7 @@ from vidstyle.stylize.optimize import OptimizeStylizer, resize_style
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "sample_videos"
 STYLES = ("starry-night", "great-wave", "the-scream")
-PHOTOS = (-1, -8, -15)  # from the end of the folder: held out from training
+PHOTOS = (-1, -15)  # from the end of the folder: held out from training
 WIDTH = 320
 
 

@@ -71,8 +71,8 @@ class OptimizeSettings:
     optimizer: str = "lbfgs"  # lbfgs or adam
     learning_rate: float | None = None  # None: 1 for L-BFGS, 0.02 for Adam
     history: int = 100  # L-BFGS only
-    first_iterations: int = 150  # at most, for the first frame of a shot
-    iterations: int = 50  # at most, for every later frame
+    first_iterations: int = 120  # at most, for the first frame of a shot
+    iterations: int = 40  # at most, for every later frame
     first_init: str = "content"  # content or noise
     init: str = "warped"  # later frames: warped, previous, content or noise
     stop_change: float = 1e-4  # stop when the loss changes by less than this share ...

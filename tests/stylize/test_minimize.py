@@ -150,3 +150,25 @@ def test_lbfgs_works_on_tiny_losses() -> None:
         iterations=30,
     )
     torch.testing.assert_close(found, target, rtol=0, atol=1e-3)
+
+
+def test_a_loss_that_curves_down_at_the_start_is_left_behind() -> None:
+    # cos has its top near the start: the bare curvature there is negative, and the gradient almost nothing.
+    start = torch.full((1, 3, 8, 8), 0.51)
+    found = minimize(
+        lambda x: torch.cos(6 * (x - 0.5)).sum() * 1e6, start, optimizer="lbfgs", iterations=40, history=10
+    )
+    torch.testing.assert_close(found, torch.full_like(found, 0.5 + torch.pi / 6), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+def test_lbfgs_does_not_care_for_the_unit_of_the_loss(unit: float) -> None:
+    target = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(3))
+    weights = torch.linspace(1, 50, 8)
+    found = minimize(
+        lambda x: unit * (weights * (x - target).square()).mean(),
+        torch.zeros_like(target),
+        optimizer="lbfgs",
+        iterations=60,
+    )
+    torch.testing.assert_close(found, target, atol=1e-3, rtol=0)
