@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from tests.pipeline.conftest import CUT, FRAMES, TINY, Work, times
-from vidstyle.errors import OutputError
+from vidstyle.errors import MediaError, OutputError
 from vidstyle.media import Movie, Timeline, probe, read_frames, scan
-from vidstyle.pipeline.demand import REMEMBERED, Recent
+from vidstyle.pipeline.demand import REMEMBERED, Painter, Recent
+from vidstyle.pipeline.painted import Painted
+from vidstyle.pipeline.run import ShotsFailed
 
 
 def opened(path: Path) -> tuple[Movie, Timeline]:
@@ -123,3 +125,22 @@ def test_memory_does_not_grow_with_the_number_of_shots(painted: Work, monkeypatc
     # Decoded frames, what flow prepared of them, stylized frames: one memory each, however many shots there are.
     assert len(memories) == 3
     assert max(len(memory.values) for memory in memories) <= REMEMBERED
+
+
+def test_a_shot_that_fails_costs_no_other(empty: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    paint = Painter.paint
+
+    def failing(self: Painter, frame: int, progress: object) -> Painted:
+        if self.first == 0:
+            raise MediaError("the decoder gave up")
+        return paint(self, frame, progress)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Painter, "paint", failing)
+        with pytest.raises(ShotsFailed, match=r"1 of 2 shots failed.*decoder gave up") as error:
+            empty.paint()
+    assert error.value.exit_code == 3
+    assert not empty.output.exists()
+    assert len(list(empty.plan().stages.stylize(CUT).names())) == FRAMES - CUT
+    empty.paint()
+    assert empty.output.exists()

@@ -146,7 +146,7 @@ def paint_all(studio: Studio) -> list[str]:
         return []
     monitor.check()
     left = time_left(studio, missing)
-    if left.total() > 1:
+    if left.total() > 0:
         monitor.note(
             f"painting {len(missing)} of {plan.frame_count} frames at {plan.size[0]}×{plan.size[1]} on "
             f"{studio.device} will take about {duration(left.total())}"

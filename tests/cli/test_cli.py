@@ -1,0 +1,142 @@
+"""The command as a user meets it: exit codes, one line an error, data on stdout, stopping and going on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vidstyle.cli import main
+from vidstyle.cli.values import StyleValue, Time
+from vidstyle.media import probe
+
+ROOT = Path(__file__).parents[2]
+MOVIE = ROOT / "sample_videos" / "tiny.mp4"
+STYLE = ROOT / "sample_videos" / "brushwork.jpg"
+QUICK = ("--iterations", "1", "--first-iterations", "2", "--device", "cpu")
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "vidstyle", *map(str, arguments)]
+
+
+def vidstyle(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "VIDSTYLE_CACHE": str(folder / "cache")}
+    return subprocess.run(
+        command(*arguments), cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_a_movie_is_painted_shown_and_known_as_finished(tmp_path: Path) -> None:
+    asked = ("stylize", MOVIE, "--style", STYLE, "-o", "out.mp4", *QUICK)
+    dry = vidstyle(*asked, "--dry-run", "--json", folder=tmp_path)
+    plan = json.loads(dry.stdout)
+    assert (plan["shots"], plan["stages"][3]["to_do"]) == ([[0, 8], [8, 16]], 16)
+    assert plan["seconds"] > 0
+    assert not (tmp_path / "out.mp4").exists()
+
+    painted = vidstyle(*asked, folder=tmp_path)
+    assert (painted.returncode, painted.stdout) == (0, f"{tmp_path / 'out.mp4'}\n")
+    assert "will take about" in painted.stderr
+    assert probe(tmp_path / "out.mp4").audio
+
+    again = vidstyle("resume", folder=tmp_path)
+    assert again.returncode == 0
+    assert "nothing to do" in again.stderr
+
+    (job,) = json.loads(vidstyle("status", "--json", folder=tmp_path).stdout)
+    assert job["state"] == "finished"
+    stages = json.loads(vidstyle("status", "out.mp4", "--json", folder=tmp_path).stdout)["stages"]
+    assert [stage["to_do"] for stage in stages] == [0] * 5
+
+
+def test_ctrl_c_stops_after_the_frame_and_resume_goes_on(tmp_path: Path) -> None:
+    environment = {**os.environ, "VIDSTYLE_CACHE": str(tmp_path / "cache")}
+    asked = command("stylize", MOVIE, "--style", STYLE, "-o", "out.mp4", "--first-iterations", 8, "--iterations", 8)
+    running = subprocess.Popen(asked, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    painted = tmp_path / "cache" / "v1" / "stylize"
+    deadline = time.monotonic() + 60
+    while not list(painted.glob("*/*/00000/0*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "vidstyle resume" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out.mp4").exists()
+    assert "of 16 frames painted" in vidstyle("status", folder=tmp_path).stdout
+    assert vidstyle("resume", folder=tmp_path).returncode == 0
+    assert (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("stylize", "none.mp4", "--style", STYLE), "no such file"),
+        (("stylize", "text.mp4", "--style", STYLE), "text.mp4"),
+        (("stylize", "empty.mp4", "--style", STYLE), "empty"),
+        (("stylize", MOVIE, "--style", "none.jpg"), "none.jpg"),
+        (("stylize", MOVIE, "--style", "text.mp4"), "not a picture"),
+        (("stylize", MOVIE, "--style", ROOT), "folder"),
+        (("stylize", MOVIE), "no style given"),
+        (("stylize", MOVIE, "--style", f"{STYLE},colour=red"), "no option 'colour'"),
+        (("stylize", MOVIE, "--style", f"{STYLE},weight=-1"), "weight"),
+        (("stylize", MOVIE, "--style", STYLE, "-o", "out.xyz"), ".xyz"),
+        (("stylize", MOVIE, "--style", STYLE, "-o", "nowhere/out.mp4"), "nowhere"),
+        (("stylize", MOVIE, "--style", STYLE, "-o", MOVIE), "replace the movie"),
+        (("stylize", MOVIE, "--style", STYLE, "-o", "text.mp4"), "-y"),
+        (("stylize", MOVIE, "--style", STYLE, "--start", "9"), "--start"),
+        (("stylize", MOVIE, "--style", STYLE, "--start", "soon"), "not a time"),
+        (("stylize", MOVIE, "--style", STYLE, "--iterations", "0"), "--iterations"),
+        (("stylize", MOVIE, "--style", STYLE, "--device", "gpu"), "--device"),
+        (("stylize", MOVIE, "--style", STYLE, "--encoder-weights", "text.mp4"), "text.mp4"),
+        (("stylize", MOVIE, "-c", "none.toml"), "none.toml"),
+        (("stylize", MOVIE, "-c", "bad.toml"), "iterations"),
+        (("resume",), "no job yet"),
+        (("status", "none"), "no job"),
+        (("paint",), "paint"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(
+    arguments: tuple[object, ...],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VIDSTYLE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "text.mp4").write_text("no movie")
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "bad.toml").write_text('styles = ["a.jpg"]\n[stylize]\niterations = "many"\n')
+    with pytest.raises(SystemExit) as stop:  # in this process: a new one takes seconds to import torch
+        main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    assert stop.value.code == 2, said.err
+    assert said.out == ""
+    lines = said.err.splitlines()
+    assert says in lines[-1]
+    # What was scanned before is said too; the error itself is one line.
+    assert [line for line in lines if "scanning" not in line] == lines[-1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("12.5", 12.5), ("4s", 4), ("1:02.5", 62.5), ("1:02:03", 3723), ("0", 0)]
+)
+def test_times(text: str, seconds: float) -> None:
+    assert Time().convert(text, None, None) == seconds
+
+
+def test_a_style_is_a_path_with_options_after_commas(tmp_path: Path) -> None:
+    convert = StyleValue().convert
+    assert convert("a.jpg", None, None) == {"path": "a.jpg"}
+    assert convert("a,b.jpg,weight=0.5,scale=2", None, None) == {"path": "a,b.jpg", "weight": 0.5, "scale": 2.0}
+    odd = tmp_path / "a,weight=2"
+    odd.touch()
+    assert convert(str(odd), None, None) == {"path": str(odd)}
