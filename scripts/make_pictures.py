@@ -1,4 +1,4 @@
-"""Make the pictures of the README from the sample movies: input, flow, mask, two styles and an animation.
+"""Make the pictures of the README from a sample movie: input, flow, mask, two styles and an animation.
 
 python scripts/make_pictures.py          # into docs/images/; about ten minutes on two cores
 """
@@ -6,15 +6,16 @@ python scripts/make_pictures.py          # into docs/images/; about ten minutes 
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-import vidstyle
 from vidstyle.flow import DIS, consistency_map
 from vidstyle.media import probe, read_frames, scan
+from vidstyle.pipeline import api
 from vidstyle.pipeline.events import Event, Note
 from vidstyle.view.flow_color import flow_to_color, round_scale
 from vidstyle.view.overlay import mask_overlay
@@ -23,9 +24,11 @@ ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 MOVIE = ROOT / "sample_videos" / "harbor.mp4"
 STYLES = ("brushwork", "papercut")
-FRAME = 34  # shown as a still; a boat passes in front of the quay there
+SIZE = (480, 270)
+FRAMES = (24, 44)  # those painted and animated: a boat passes in front of the quay
+RATE = 25  # frames per second of the movie
+FRAME = 36  # shown as a still
 STEP = 2  # the flow is drawn between this frame and the one so many before: larger, and easier to see
-ANIMATED = (20, 48)  # frames of the animation
 JPEG_QUALITY = 88
 
 Picture = NDArray[np.uint8]
@@ -43,15 +46,17 @@ def main() -> None:
     save("flow", flow_to_color(flow.numpy(), scale))
     save("mask", mask_overlay(now, consistency_map(flow, opposite).numpy()))
     for style, movie in painted.items():
-        save(style, frames(movie, FRAME, FRAME + 1)[0])
+        save(style, frames(movie, FRAME - FRAMES[0], FRAME - FRAMES[0] + 1)[0])
     animate(painted)
 
 
 def paint(style: str) -> Path:
-    """The sample movie in a style, at the default settings."""
+    """A part of the sample movie in a style, at the default settings."""
     output = ROOT / "out" / f"harbor-{style}.mp4"
     output.parent.mkdir(exist_ok=True)
-    vidstyle.stylize(MOVIE, output, style=MOVIE.parent / f"{style}.jpg", progress=show, overwrite=True)  # type: ignore[operator]
+    start, end = (Fraction(frame, RATE) for frame in FRAMES)
+    picture = MOVIE.parent / f"{style}.jpg"
+    api.stylize(MOVIE, output, picture, height=SIZE[1], start=start, end=end, overwrite=True, progress=show)
     return output
 
 
@@ -62,7 +67,7 @@ def show(event: Event) -> None:
 
 def frames(movie: Path, first: int, last: int) -> list[Picture]:
     info = probe(movie)
-    return [pixels for _, pixels in read_frames(info, scan(info), first, last, (info.width, info.height))]
+    return [pixels for _, pixels in read_frames(info, scan(info), first, last, SIZE)]
 
 
 def save(name: str, picture: Picture) -> None:
@@ -71,13 +76,14 @@ def save(name: str, picture: Picture) -> None:
 
 def animate(painted: dict[str, Path]) -> None:
     """Input and both styles side by side, as an animated WebP that a README shows."""
-    columns = [frames(movie, *ANIMATED) for movie in (MOVIE, *painted.values())]
+    count = FRAMES[1] - FRAMES[0]
+    columns = [frames(MOVIE, *FRAMES), *(frames(movie, 0, count) for movie in painted.values())]
     pictures = [
         Image.fromarray(np.concatenate(row, axis=1)).resize((960, 180), Image.Resampling.LANCZOS)
         for row in zip(*columns, strict=True)
     ]
     pictures[0].save(
-        IMAGES / "animation.webp", save_all=True, append_images=pictures[1:], duration=40, loop=0, quality=70
+        IMAGES / "animation.webp", save_all=True, append_images=pictures[1:], duration=1000 // RATE, loop=0, quality=70
     )
 
 
