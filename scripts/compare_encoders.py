@@ -85,7 +85,7 @@ def shrink(picture: Tensor) -> Tensor:
 
 def compare_pictures(encoders: dict[str, Encoder], judging: Encoder, iterations: int, path: Path) -> None:
     movie = probe(SAMPLES / "harbor.mp4")
-    _, frame = next(read_frames(movie, scan(movie), 34, 35, (movie.width, movie.height)))
+    _, frame = next(read_frames(movie, scan(movie), 34, 35, (WIDTH, WIDTH * movie.height // movie.width)))
     content = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
     rows = []
     for name in ("brushwork", "papercut"):
