@@ -7,7 +7,7 @@ from vidstyle.media.read import read_frames
 from vidstyle.media.scan import scan
 from vidstyle.media.shots import find_cuts, shots
 from vidstyle.media.timeline import Timeline
-from vidstyle.media.write import MovieWriter
+from vidstyle.media.write import MovieWriter, check_encoder
 
 __all__ = [
     "CONTAINERS",
@@ -17,6 +17,7 @@ __all__ = [
     "MovieWriter",
     "SubtitleStream",
     "Timeline",
+    "check_encoder",
     "check_output",
     "encoders",
     "find_cuts",

@@ -113,6 +113,13 @@ def check_output(path: Path | str) -> None:
     """Raises OutputError, before any work, if a movie could not be written to this name."""
     path = Path(path).absolute()
     container_of(path)
+    try:
+        _check_place(path)
+    except OSError as error:  # a folder that may not be searched, a name that is too long
+        raise OutputError(f"cannot write {path}: {error.strerror}; choose another name or folder") from None
+
+
+def _check_place(path: Path) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder; name a file")
     if not path.parent.is_dir():

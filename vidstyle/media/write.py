@@ -15,7 +15,7 @@ import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstyle.errors import MediaError
+from vidstyle.errors import MediaError, OutputError
 from vidstyle.media import colour
 from vidstyle.media.containers import THREADS, choose_encoder, container_of, encoder_settings
 from vidstyle.media.ffmpeg import command, find_ffmpeg
@@ -258,3 +258,31 @@ def _filter_names(tags: dict[str, str]) -> dict[str, str]:
     """The same tags under the names of the setparams filter, which differ from the encoders'."""
     names = {"color_range": "range", "gamma22": "bt470m", "gamma28": "bt470bg"}
     return {names.get(option, option): names.get(value, value) for option, value in tags.items()}
+
+
+def check_encoder(
+    path: Path,
+    size: tuple[int, int],
+    codec: str = "auto",
+    crf: float | None = None,
+    preset: str | None = None,
+    pix_fmt: str | None = None,
+) -> None:
+    """Encode one grey frame to nowhere: raises OutputError, before any work, for settings that ffmpeg refuses."""
+    program = find_ffmpeg()
+    name, _ = choose_encoder(program, container_of(path), codec)
+    settings = encoder_settings(name)
+    options: dict[str, Any] = {"c:v": name, "pix_fmt": pix_fmt or settings.pix_fmt, "frames:v": 1, **settings.options}
+    if settings.crf is not None:
+        options["crf"] = f"{settings.crf if crf is None else crf:g}"
+    if settings.preset is not None:
+        options["preset"] = preset or settings.preset
+    even = size[0] + size[0] % 2, size[1] + size[1] % 2
+    grey = ffmpeg.input(f"color=gray:s={even[0]}x{even[1]}:d=1", f="lavfi")
+    process = Process(command(program, ffmpeg.output(grey, "-", format="null", **options)))
+    try:
+        process.check("trying the encoder")
+    except MediaError as error:
+        raise OutputError(f"ffmpeg cannot encode with these settings: {error}") from error
+    finally:
+        process.kill()
