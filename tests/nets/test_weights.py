@@ -134,16 +134,19 @@ def torch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "torch"
 
 
+said: list[str] = []  # what fetch announces
+
+
 def published(tmp_path: Path, content: bytes = CONTENT) -> Download:
     source = tmp_path / "net-1234.pth"
     source.write_bytes(content)
-    return Download(source.as_uri(), PREFIX, "use --encoder compact")
+    return Download(source.as_uri(), PREFIX, 1, "use --encoder compact")
 
 
 def not_fetched(download: Download) -> str:
     """The message of a failed fetch, which leaves nothing behind."""
     with pytest.raises(WeightsError) as caught:
-        fetch(download)
+        fetch(download, said.append)
     message = str(caught.value)
     assert "\n" not in message
     assert list(download.path.parent.iterdir()) == []
@@ -151,7 +154,7 @@ def not_fetched(download: Download) -> str:
 
 
 def test_a_fetched_file_lies_where_torch_looks_for_it(tmp_path: Path, torch_home: Path) -> None:
-    path = fetch(published(tmp_path))
+    path = fetch(published(tmp_path), said.append)
     assert path == torch_home / "hub" / "checkpoints" / "net-1234.pth"
     assert path.read_bytes() == CONTENT
     assert list(path.parent.iterdir()) == [path]
@@ -159,9 +162,9 @@ def test_a_fetched_file_lies_where_torch_looks_for_it(tmp_path: Path, torch_home
 
 def test_what_is_there_is_not_fetched_again(tmp_path: Path) -> None:
     download = published(tmp_path)
-    first = fetch(download)
+    first = fetch(download, said.append)
     (tmp_path / "net-1234.pth").unlink()
-    assert fetch(download) == first
+    assert fetch(download, said.append) == first
 
 
 def test_a_download_with_another_sha256_is_not_kept(tmp_path: Path) -> None:
@@ -171,10 +174,10 @@ def test_a_download_with_another_sha256_is_not_kept(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_said_and_not_touched(tmp_path: Path) -> None:
     download = published(tmp_path)
-    path = fetch(download)
+    path = fetch(download, said.append)
     path.write_bytes(CONTENT[:-1])
     with pytest.raises(WeightsError, match=r"damaged.*delete it") as caught:
-        fetch(download)
+        fetch(download, said.append)
     assert str(path) in str(caught.value)
     assert path.read_bytes() == CONTENT[:-1]
 
@@ -185,7 +188,7 @@ def test_offline_the_file_its_place_and_the_way_around_are_named(monkeypatch: py
 
     monkeypatch.setattr("torch.hub.download_url_to_file", offline)
     with pytest.raises(WeightsError) as caught:
-        find_weights("vgg19")
+        find_weights("vgg19", say=said.append)
     message = str(caught.value)
     assert "\n" not in message
     assert "Name or service not known" in message
@@ -198,7 +201,7 @@ def test_offline_the_file_its_place_and_the_way_around_are_named(monkeypatch: py
 def test_a_folder_that_cannot_be_made_is_said(torch_home: Path, tmp_path: Path) -> None:
     torch_home.write_text("a file where the folder should be")
     with pytest.raises(WeightsError) as caught:
-        fetch(published(tmp_path))
+        fetch(published(tmp_path), said.append)
     assert "\n" not in str(caught.value)
 
 
@@ -226,7 +229,7 @@ def serve() -> Iterator[Callable[[str], Download]]:
         server = socketserver.TCPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         servers.append(server)
-        return Download(f"http://127.0.0.1:{server.server_address[1]}/net.pth", PREFIX, "use --encoder compact")
+        return Download(f"http://127.0.0.1:{server.server_address[1]}/net.pth", PREFIX, 1, "use --encoder compact")
 
     yield start
     for server in servers:
@@ -235,7 +238,7 @@ def serve() -> Iterator[Callable[[str], Download]]:
 
 
 def test_a_file_comes_over_http(serve: Callable[[str], Download]) -> None:
-    assert fetch(serve("whole")).read_bytes() == CONTENT
+    assert fetch(serve("whole"), said.append).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("answer", [name for name in ANSWERS if name != "whole"])
@@ -245,3 +248,13 @@ def test_a_server_that_fails_leaves_nothing_behind(serve: Callable[[str], Downlo
     assert download.url in message
     assert str(download.path) in message
     assert "--encoder compact" in message
+
+
+def test_nothing_is_fetched_in_silence(tmp_path: Path, torch_home: Path) -> None:
+    download = published(tmp_path)
+    with pytest.raises(WeightsError, match="not there yet"):
+        fetch(download)
+    assert not download.path.exists()
+    lines: list[str] = []
+    fetch(download, lines.append)
+    assert lines == [f"fetching {download.url} (1 MB) to {download.path}"]

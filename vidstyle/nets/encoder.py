@@ -57,19 +57,22 @@ def build_vgg19(weights: WeightFile, options: EncoderOptions) -> Vgg19Encoder:
 class EncoderEntry:
     """How to find an encoder's weights and build it."""
 
-    find: Callable[[], Path]
+    find: Callable[[Callable[[str], None] | None], Path]  # takes what ``fetch`` takes to say
     build: Callable[[WeightFile, EncoderOptions], torch.nn.Module]
 
 
 ENCODERS: dict[str, EncoderEntry] = {
-    "compact": EncoderEntry(lambda: embedded(COMPACT_FILE), build_compact),
-    "vgg19": EncoderEntry(lambda: fetch(IMAGENET), build_vgg19),
+    "compact": EncoderEntry(lambda say: embedded(COMPACT_FILE), build_compact),
+    "vgg19": EncoderEntry(lambda say: fetch(IMAGENET, say), build_vgg19),
 }
 
 
-def find_weights(name: str, path: Path | None = None) -> Path:
-    """The weight file of encoder ``name``: ``path`` where the user gave one, else the embedded or published file."""
-    return path or ENCODERS[name].find()
+def find_weights(name: str, path: Path | None = None, say: Callable[[str], None] | None = None) -> Path:
+    """The weight file of encoder ``name``: ``path`` where the user gave one, else the embedded or published file.
+
+    ``say`` is told what is fetched; None forbids to fetch anything.
+    """
+    return path or ENCODERS[name].find(say)
 
 
 def load_encoder(name: str, weights: Path, device: torch.device, options: EncoderOptions | None = None) -> Encoder:

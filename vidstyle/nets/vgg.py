@@ -14,6 +14,7 @@ from vidstyle.nets.weights import Download, WeightFile
 IMAGENET = Download(
     url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
     sha256_prefix="dcbb9e9d",
+    megabytes=548,
     instead="use --encoder compact, which needs no download",
 )
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # torchvision: RGB in [0, 1]

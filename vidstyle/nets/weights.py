@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -31,6 +32,7 @@ class Download:
 
     url: str
     sha256_prefix: str
+    megabytes: int
     instead: str
 
     @property
@@ -71,9 +73,11 @@ def read_weights(path: Path) -> WeightFile:
     return WeightFile(tensors, metadata, file_sha256(path))
 
 
-def fetch(download: Download) -> Path:
+def fetch(download: Download, say: Callable[[str], None] | None = None) -> Path:
     """The file of ``download``: what is there, else fetched, checked against its sha256 and moved into place whole.
 
+    Args:
+        say: told, in one line, what is about to be fetched; None forbids to fetch.
     Raises:
         WeightsError: it is not there and cannot be fetched; the message names the file, its place and the way around.
     """
@@ -82,6 +86,9 @@ def fetch(download: Download) -> Path:
         if not file_sha256(path).startswith(download.sha256_prefix):
             raise WeightsError(f"{path} is damaged (its sha256 is not {download.sha256_prefix}…): delete it, run again")
         return path
+    if say is None:
+        raise WeightsError(f"{path} is not there yet: `vidstyle stylize` fetches it, or {download.instead}")
+    say(f"fetching {download.url} ({download.megabytes} MB) to {path}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Writes to a temporary file beside it, compares the sha256, then renames.
