@@ -25,6 +25,7 @@ from vidstyle.store.codecs import decode_json, encode_json
 
 _VERSION = 1
 _FILE = "job.json"
+_MAY_REPLACE = "may-replace"
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,80}")
 _POLL_SECONDS = 0.1
 
@@ -70,6 +71,19 @@ class Job:
     def file(self) -> Path:
         """The job's file."""
         return self.folder / _FILE
+
+    @property
+    def may_replace(self) -> bool:
+        """Whether the job was allowed to replace a file that had its output's name, and has not done so yet."""
+        return (self.folder / _MAY_REPLACE).exists()
+
+    def allow_replacing(self, allowed: bool) -> None:
+        """Note that permission, or take it back. StoreError if it cannot be noted."""
+        if allowed:
+            atomic_write(self.folder / _MAY_REPLACE, b"")
+        else:
+            with contextlib.suppress(OSError):
+                (self.folder / _MAY_REPLACE).unlink()
 
     def save(self) -> None:
         """Write the job's file, whole or not at all. StoreError if the disk does not take it."""
