@@ -83,20 +83,20 @@ def test_every_known_choice_is_taken(name: str, choices: tuple[str, ...]) -> Non
 @pytest.mark.parametrize("name", ["first_iterations", "iterations", "history", "stop_window"])
 @pytest.mark.parametrize("value", [0, -3])
 def test_counts_begin_at_one(name: str, value: int) -> None:
-    assert refused(**{name: value}) == f"--{name.replace('_', '-')} must be at least 1, not {value}"
+    assert refused(**{name: value}) == f"[stylize] {name} must be at least 1, not {value}"
     assert getattr(OptimizeSettings(**{name: 1}), name) == 1  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["content_weight", "style_weight", "temporal_weight", "tv_weight", "stop_change"])
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_weights_are_finite_and_not_negative(name: str, value: float) -> None:
-    assert refused(**{name: value}) == f"--{name.replace('_', '-')} must be 0 or more, not {value}"
+    assert refused(**{name: value}) == f"[stylize] {name} must be 0 or more, not {value}"
     assert getattr(OptimizeSettings(**{name: 0.0}), name) == 0  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_learning_rate_is_more_than_nothing(value: float) -> None:
-    assert refused(learning_rate=value) == f"--learning-rate must be more than 0, not {value}"
+    assert refused(learning_rate=value) == f"[stylize] learning_rate must be more than 0, not {value}"
 
 
 @pytest.mark.parametrize("name", ["content_layers", "style_layers"])

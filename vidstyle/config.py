@@ -19,7 +19,11 @@ class ShotSettings:
     """Where the movie is cut into shots."""
 
     detect: bool = True  # False: the movie is one shot
-    threshold: float | None = None  # ffmpeg's scene score above which a frame begins a shot; None: the built-in rule
+    threshold: float | None = None  # change, 0 to 100, by which a cut stands out; None: the built-in one
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold <= 100:
+            raise InputError(f"--cut-threshold is more than 0 and at most 100, not {self.threshold}")
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class OptimizeSettings:
     first_init: str = "content"  # content or noise
     init: str = "warped"  # later frames: warped, previous, content or noise
     stop_change: float = 1e-4  # stop when the loss changes by less than this share ...
-    stop_window: int = 50  # ... over so many iterations
+    stop_window: int = 10  # ... over so many iterations
     seed: int = 0
     styles: tuple[StyleSettings, ...] = (StyleSettings(),)
 
@@ -88,15 +92,15 @@ class OptimizeSettings:
         one_of("--init", self.init, ("warped", "previous", "content", "noise"))
         for name in ("first_iterations", "iterations", "history", "stop_window"):
             if getattr(self, name) < 1:
-                raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+                raise InputError(f"[stylize] {name} must be at least 1, not {getattr(self, name)}")
         for name in ("content_layers", "style_layers"):
             if not getattr(self, name):
                 raise InputError(f"{name} needs at least one level; to do without it set its weight to 0")
         if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"--learning-rate must be more than 0, not {self.learning_rate}")
+            raise InputError(f"[stylize] learning_rate must be more than 0, not {self.learning_rate}")
         for name in ("content_weight", "style_weight", "temporal_weight", "tv_weight", "stop_change"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"--{name.replace('_', '-')} must be 0 or more, not {getattr(self, name)}")
+                raise InputError(f"[stylize] {name} must be 0 or more, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
