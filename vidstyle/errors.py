@@ -29,6 +29,10 @@ class MediaError(VidstyleError):
     """ffmpeg failed in the middle of the work; the message carries the last lines that it printed."""
 
 
+class PaintError(VidstyleError):
+    """A frame cannot be painted: too little memory, or a loss without bound. Other shots may be fine."""
+
+
 class StoreError(VidstyleError):
     """The cache cannot be used: no space, read-only, or held by another process."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vidstyle.errors import OutputError
+from vidstyle.errors import InputError, Interrupted, OutputError
 from vidstyle.pipeline.events import Event, Monitor
 from vidstyle.pipeline.plan import Plan, make_plan
 from vidstyle.pipeline.request import Request, request_from_plain, request_to_plain
@@ -49,6 +49,8 @@ def stylize(
     items = [style] if isinstance(style, str | os.PathLike | Mapping) else list(style)
     styles = [dict(s) if isinstance(s, Mapping) else {"path": os.fspath(s)} for s in items]
     for item in styles:
+        if "path" not in item:
+            raise InputError(f"a style needs a path: {item}")
         item["path"] = os.fspath(item["path"])
     request = request_from_plain({"movie": os.fspath(movie), "output": os.fspath(output), "styles": styles, **settings})
     root = default_root() if cache_dir is None else Path(cache_dir)
@@ -68,11 +70,18 @@ def perform(request: Request, root: Path, monitor: Monitor, may_replace: Callabl
     if plan.is_written:
         monitor.note(f"{output} is finished already: nothing to do")
         return output
-    if output.exists() and not may_replace(output):
+    exists = output.exists()
+    if exists and not may_replace(output):
         raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
     job = open_job(request, root)
     with job.lock(report=monitor.note):
-        run(plan, monitor)
+        if exists:
+            job.allow_replacing(True)
+        try:
+            run(plan, monitor)
+        except Interrupted as stopped:
+            raise Interrupted(f"{stopped}, or `vidstyle resume {job.id}`") from None
+        job.allow_replacing(False)
     return output
 
 

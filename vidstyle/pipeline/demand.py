@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidstyle.config import ConsistencySettings, FlowSettings
-from vidstyle.errors import MediaError, VidstyleError
+from vidstyle.errors import MediaError, PaintError
 from vidstyle.flow import backward_warp, consistency_map, flow_method
 from vidstyle.media import Movie, Timeline, read_frames
 from vidstyle.pipeline.painted import Painted
@@ -170,7 +170,7 @@ class Painter:
     """
 
     shelf: Shelf[Painted]
-    key: str
+    seed_key: str  # what random numbers are drawn from, with the frame's number
     first: int  # first frame of the shot
     recent: Recent[Painted]  # by frame
     frames: Frames
@@ -219,11 +219,11 @@ class Painter:
             self.tensor(frame_to_float(self.frames.get(frame))),
             priors,
             before.state if before else None,
-            seed=frame_seed(self.key, frame),
+            seed=frame_seed(self.seed_key, frame),
             progress=progress,
         )
         if not torch.isfinite(stylized).all():
-            raise VidstyleError(f"frame {frame}: the loss grew without bound; try --optimizer adam or smaller weights")
+            raise PaintError(f"frame {frame}: the loss grew without bound; try --optimizer adam or smaller weights")
         painted = Painted(quantize_frame(stylized.cpu().numpy()), state)
         times = {"time": self.timeline.time(frame), "duration": self.timeline.duration(frame)}
         self.shelf.save(frame_name(frame), painted, {**times, "tools": self.tools})

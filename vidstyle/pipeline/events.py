@@ -57,4 +57,4 @@ class Monitor:
     def check(self) -> None:
         """Raise Interrupted if the user asked to stop."""
         if self.should_stop():
-            raise Interrupted("stopped; everything finished so far is kept")
+            raise Interrupted("stopped; everything finished so far is kept: run the same command again to go on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from vidstyle.config import OptimizeSettings
 from vidstyle.errors import InputError
-from vidstyle.media import Movie, Timeline, check_output, probe, scan
+from vidstyle.media import Movie, Timeline, check_encoder, check_output, probe, scan
 from vidstyle.nets.encoder import find_weights
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
@@ -45,10 +46,6 @@ class Plan:
         return self.frames[1] - self.frames[0]
 
     @property
-    def trimmed(self) -> bool:
-        return self.request.start is not None or self.request.end is not None
-
-    @property
     def is_written(self) -> bool:
         """Whether the output file is there, and is what this plan gives."""
         return output_record(self) == file_record(Path(self.request.output))
@@ -65,15 +62,21 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
     if output.resolve() == Path(request.movie).resolve():
         raise InputError("the output would replace the movie itself: give another name with -o")
     movie = probe(Path(request.movie))
+    size = working_size(movie, request.width, request.height)
+    if may_scan:
+        encode = request.encode
+        check_encoder(output, size, encode.codec, encode.crf, encode.preset, encode.pix_fmt)
     for style in request.styles:
         read_image(Path(style.path))
     weights = None
     if isinstance(request.stylize, OptimizeSettings):
         given = request.encoder_weights
-        weights = find_weights(request.stylize.encoder, Path(given) if given else None)
+        # Looking at a job (which may not scan) fetches nothing either.
+        weights = find_weights(
+            request.stylize.encoder, Path(given) if given else None, monitor.note if may_scan else None
+        )
     device = choose_device(request.device)
     inputs = digest_inputs(request, store, weights, device.type)
-    size = working_size(movie, request.width, request.height)
     timeline = load_timeline(store, movie, inputs.movie, request.end, monitor, may_scan)
     for note in (*movie.notes, *timeline.notes):
         monitor.note(note)
@@ -117,7 +120,7 @@ def find_timeline(shelf: Shelf[str], end: Fraction | None) -> Timeline | None:
 
 def scan_name(end: Fraction | None) -> str:
     """The name of a scan up to ``end`` seconds, in microseconds; of the whole movie."""
-    return "whole" if end is None else f"until-{int(end * 1_000_000)}"
+    return "whole" if end is None else f"until-{math.ceil(end * 1_000_000)}"
 
 
 def scanned_to(name: str) -> Fraction:

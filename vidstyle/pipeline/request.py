@@ -69,6 +69,11 @@ class Request:
             raise InputError("no style given: add --style PAINTING.jpg")
 
     @property
+    def is_part(self) -> bool:
+        """Whether a range was asked for, not the whole movie."""
+        return self.start is not None or self.end is not None
+
+    @property
     def method(self) -> str:
         return next(name for name, kind in METHODS.items() if type(self.stylize) is kind)
 
@@ -96,7 +101,7 @@ def request_from_plain(table: Mapping[str, Any]) -> Request:
     """
     rest = dict(table)
     method = rest.pop("method", "optimize")
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise InputError(f"--method is one of {', '.join(METHODS)}; not {method!r}")
     # Which settings a method takes only its name tells, so they are read first.
     rest["stylize"] = from_plain(METHODS[method], rest.get("stylize", {}), "[stylize]")

@@ -13,7 +13,7 @@ import torch
 
 from vidstyle import __version__
 from vidstyle.config import NoneSettings
-from vidstyle.errors import MediaError, VidstyleError
+from vidstyle.errors import MediaError, PaintError, VidstyleError
 from vidstyle.media import MovieWriter, find_ffmpeg
 from vidstyle.nets.encoder import EncoderOptions, check_layers, load_encoder
 from vidstyle.pipeline.demand import Consistencies, Flows, Frames, Painter, Recent
@@ -66,7 +66,7 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         self.painters = {
             first: Painter(
                 shelf=stages.stylize(first),
-                key=stages.stylize_key(first),
+                seed_key=stages.seed_key(first),
                 first=first,
                 recent=recent,
                 frames=self.frames,
@@ -155,8 +155,8 @@ def paint_all(studio: Studio) -> list[str]:
     for shot in plan.shots:
         try:
             paint_shot(studio, shot, left)
-        except (MediaError, torch.OutOfMemoryError) as error:
-            failures.append(f"shot at frame {shot[0]}: {str(error).splitlines()[0]}")
+        except (MediaError, PaintError) as error:
+            failures.append(f"shot at frame {shot[0]}: {error}")
             monitor.note(failures[-1])
     return failures
 
@@ -174,11 +174,13 @@ def unpainted_of(studio: Studio, shot: Shot) -> Iterator[int]:
 def time_left(studio: Studio, frames: list[int]) -> TimeLeft:
     """The time that painting ``frames`` will take, by a trial of the method at their size."""
     firsts = sum(frame in studio.painters for frame in frames)
-    estimate = studio.stylizer().seconds_per_frame(studio.plan.size) if frames else (0.0, 0.0)
+    with enough_memory(studio.plan.size):
+        estimate = studio.stylizer().seconds_per_frame(studio.plan.size) if frames else (0.0, 0.0)
     return TimeLeft(firsts, len(frames) - firsts, estimate)
 
 
 def paint_shot(studio: Studio, shot: Shot, left: TimeLeft) -> None:
+    """Paint what is missing of one shot, saying after each step how far everything is."""
     painter, monitor, offset = studio.painters[shot[0]], studio.monitor, studio.plan.frames[0]
     for frame in unpainted_of(studio, shot):
         monitor.check()
@@ -189,9 +191,24 @@ def paint_shot(studio: Studio, shot: Shot, left: TimeLeft) -> None:
             rest = left.total() - share * left.per_frame(0 if is_first else 1)
             monitor.progress("paint", frame - offset + share, studio.plan.frame_count, rest)
 
-        painter.get(frame, watch)
+        with enough_memory(studio.plan.size):
+            painter.get(frame, watch)
         left.add(is_first, time.monotonic() - started)
         monitor.progress("paint", frame - offset + 1, studio.plan.frame_count, left.total())
+
+
+@contextlib.contextmanager
+def enough_memory(size: tuple[int, int]) -> Iterator[None]:
+    """Say in one line when there is too little memory, on a GPU or off it."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        # Off the GPU torch raises a bare RuntimeError.
+        if type(error) is RuntimeError and "allocate memory" not in str(error):
+            raise
+        raise PaintError(
+            f"too little memory to paint {size[0]}×{size[1]}: give a smaller --height, or a smaller scale of the style"
+        ) from error
 
 
 def write_movie(studio: Studio) -> None:
@@ -211,7 +228,7 @@ def write_movie(studio: Studio) -> None:
             crf=settings.crf,
             preset=settings.preset,
             pix_fmt=settings.pix_fmt,
-            trim=plan.trimmed,
+            trim=plan.request.is_part,
         ) as writer:
             for note in writer.notes:
                 monitor.note(note)

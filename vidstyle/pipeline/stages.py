@@ -73,11 +73,17 @@ class Stages:
 
     def stylize_key(self, first: int) -> str:
         """The key of the painting of the shot that begins at frame ``first``."""
+        if isinstance(self.request.stylize, NoneSettings):
+            return self.seed_key(first)
+        return self.key("stylize", None, self.seed_key(first), self.inputs.device)
+
+    def seed_key(self, first: int) -> str:
+        """The same but for the device: every device draws the same random numbers."""
         settings = self.request.stylize_settings
         if isinstance(settings, NoneSettings):
             return self.key("stylize", settings, self.decode_key)
         inputs = (self.decode_key, self.consistency_key, *self.inputs.styles, str(self.inputs.weights))
-        return self.key("stylize", settings, *inputs, self.inputs.device, str(first))
+        return self.key("stylize", settings, *inputs, str(first))
 
     def stylize(self, first: int) -> Shelf[Painted]:
         about = {"styles": [style.path for style in self.request.styles], "first_frame": first}
@@ -87,7 +93,9 @@ class Stages:
     def encode_key(self, job_shots: list[Shot]) -> str:
         """The key of the output movie: its frames' keys and the range of each shot."""
         frames = [f"{self.stylize_key(first)}:{first}-{last}" for first, last in job_shots]
-        return self.key("encode", self.request.encode, self.inputs.movie, *frames)
+        # A part's sound is cut and its time begins at zero, even where the part is all there is.
+        extent = "part" if self.request.is_part else "whole"
+        return self.key("encode", self.request.encode, self.inputs.movie, extent, *frames)
 
     def encode(self, job_shots: list[Shot]) -> Shelf[dict[str, Any]]:
         """Where it is noted which output files hold this movie."""
