@@ -93,7 +93,7 @@ def test_ctrl_c_stops_after_the_frame_and_resume_goes_on(tmp_path: Path) -> None
         (("stylize", MOVIE, "--style", STYLE, "-o", "text.mp4"), "-y"),
         (("stylize", MOVIE, "--style", STYLE, "--start", "9"), "--start"),
         (("stylize", MOVIE, "--style", STYLE, "--start", "soon"), "not a time"),
-        (("stylize", MOVIE, "--style", STYLE, "--iterations", "0"), "--iterations"),
+        (("stylize", MOVIE, "--style", STYLE, "--iterations", "0"), "iterations"),
         (("stylize", MOVIE, "--style", STYLE, "--device", "gpu"), "--device"),
         (("stylize", MOVIE, "--style", STYLE, "--encoder-weights", "text.mp4"), "text.mp4"),
         (("stylize", MOVIE, "-c", "none.toml"), "none.toml"),
@@ -140,3 +140,24 @@ def test_a_style_is_a_path_with_options_after_commas(tmp_path: Path) -> None:
     odd = tmp_path / "a,weight=2"
     odd.touch()
     assert convert(str(odd), None, None) == {"path": str(odd)}
+
+
+def test_settings_that_ffmpeg_refuses_are_found_before_painting(tmp_path: Path) -> None:
+    for option, value in (("--codec", "nonsense"), ("--pix-fmt", "nonsense"), ("--preset", "nonsense")):
+        done = vidstyle("stylize", MOVIE, "--style", STYLE, "-o", "out.mp4", option, value, folder=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert not (tmp_path / "cache" / "v1").exists()
+
+
+def test_resume_may_replace_what_the_job_might(tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").write_text("an older picture of mine")
+    asked = ("stylize", MOVIE, "--method", "none", "-o", "out.mp4")
+    assert vidstyle(*asked, folder=tmp_path).returncode == 2
+    (style := tmp_path / "style.toml").write_text("")
+    assert vidstyle(*asked, "-y", "-c", style, folder=tmp_path).returncode == 0
+    # Once it is done, a file of that name is the user's own again.
+    (tmp_path / "out.mp4").write_text("mine again")
+    again = vidstyle("resume", folder=tmp_path)
+    assert again.returncode == 2
+    assert "exists" in again.stderr

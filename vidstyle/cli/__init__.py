@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -30,6 +31,9 @@ for command in (stylize, resume, status, inspect):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 bad usage or input, 3 some shots failed, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character shows a question mark
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         cli.main(args=arguments, prog_name="vidstyle", standalone_mode=False)
     except VidstyleError as error:
@@ -44,5 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has gone, as in `vidstyle status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:  # what no part of the program expected of the disk
+        click.echo(f"vidstyle: {error}", err=True)
         sys.exit(1)
     sys.exit(0)

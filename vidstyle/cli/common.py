@@ -61,6 +61,16 @@ def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
 
 
 @contextmanager
+def plain_interrupt() -> Iterator[None]:
+    """Inside ``stop_on_signals``: Ctrl-C ends the program at once, as where it waits for an answer."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def stop_on_signals(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     """Ctrl-C (or SIGTERM) once asks the work to stop after what it is doing; twice stops at once.
 

@@ -33,7 +33,10 @@ def resume(job: str | None, overwrite: bool | None, cache_dir: Path | None, quie
     """Go on with JOB: its id (or the beginning), its movie or its output  [default: the latest]."""
     from vidstyle.pipeline.api import job_request
 
-    do(job_request(find_job(cache_root(cache_dir), job)), cache_dir, overwrite, quiet)
+    found = find_job(cache_root(cache_dir), job)
+    # An output that might be replaced when the job began may be replaced when it goes on.
+    granted = True if found.may_replace and overwrite is None else overwrite
+    do(job_request(found), cache_dir, granted, quiet)
 
 
 @click.command()
@@ -83,11 +86,10 @@ def job_summary(job: Job, root: Path) -> dict[str, Any]:
     from vidstyle.pipeline.events import Monitor
     from vidstyle.pipeline.plan import stage_status
 
-    request = job_request(job)
     try:
-        plan = plan_for(request, root, Monitor(), may_scan=False)
+        plan = plan_for(job_request(job), root, Monitor(), may_scan=False)
         painted = next(s for s in stage_status(plan) if s.stage == "stylize")
         state = "finished" if plan.is_written else f"{painted.done} of {painted.total} frames painted"
     except VidstyleError as error:
         state = str(error)
-    return {"job": job.id, "state": state, "movie": request.movie, "output": request.output}
+    return {"job": job.id, "state": state, "movie": job.paths[0], "output": job.paths[-1]}

@@ -17,6 +17,7 @@ from vidstyle.cli.common import (
     cache_root,
     json_option,
     overwrite_option,
+    plain_interrupt,
     print_json,
     print_table,
     quiet_option,
@@ -24,7 +25,7 @@ from vidstyle.cli.common import (
 )
 from vidstyle.cli.display import Display
 from vidstyle.cli.values import StyleValue, Time
-from vidstyle.errors import InputError, Interrupted
+from vidstyle.errors import InputError
 
 if TYPE_CHECKING:
     from vidstyle.pipeline.plan import Plan, StageStatus
@@ -142,8 +143,11 @@ def read_settings(path: Path) -> dict[str, Any]:
     for name in SECTIONS:
         if not isinstance(table.get(name, {}), dict):
             raise InputError(f"{path}: [{name}] must be a table")
-    if not isinstance(table.get("styles", []), list):
-        raise InputError(f"{path}: styles must be a list of pictures")
+    styles = table.get("styles", [])
+    if not isinstance(styles, list) or not all(
+        isinstance(s, str) or (isinstance(s, dict) and "path" in s) for s in styles
+    ):
+        raise InputError(f"{path}: styles must be a list of pictures, each as on the command line")
     table["styles"] = [StyleValue().convert(style, None, None) for style in table.get("styles", [])]
     return table
 
@@ -170,9 +174,6 @@ def do(request: Request, cache_dir: Path | None, overwrite: bool | None, quiet: 
         try:
             monitor = Monitor(display, should_stop)
             output = perform(request, root, monitor, lambda path: may_replace(path, overwrite, display))
-        except Interrupted as stopped:
-            place = f" --cache-dir {cache_dir}" if cache_dir else ""
-            raise Interrupted(f"{stopped}: run the same command again, or `vidstyle resume{place}`") from None
         finally:
             display.clear()
     click.echo(output)
@@ -183,7 +184,8 @@ def may_replace(path: Path, overwrite: bool | None, display: Display) -> bool:
     if overwrite is not None or not sys.stdin.isatty():
         return bool(overwrite)
     display.clear()
-    return click.confirm(f"{path} exists. Replace it?", err=True)
+    with plain_interrupt():
+        return click.confirm(f"{path} exists. Replace it?", err=True)
 
 
 def show_plan(request: Request, root: Path, as_json: bool, quiet: bool) -> None:
@@ -213,11 +215,11 @@ def print_plan(plan: Plan, stages: list[StageStatus], seconds: float | None, as_
         )
         return
     width, height = plan.size
-    click.echo(f"{plan.request.movie} → {plan.request.output}")
+    click.echo(f"{plan.request.movie} to {plan.request.output}")
     click.echo(f"{plan.frame_count} frames at {width}×{height} in {len(plan.shots)} shots")
     rows = [(s.stage, f"{s.done} of {s.total}", s.to_do, s.why) for s in stages]
     print_table(("stage", "in the cache", "to do", "why"), rows)
-    if seconds is not None:
+    if seconds:
         from vidstyle.pipeline.run import duration
 
         click.echo(f"painting will take about {duration(seconds)}")
