@@ -63,8 +63,7 @@ class MovieWriter:
         self.container, self.program = container_of(self.path), find_ffmpeg()
         self.codec, codec_notes = choose_encoder(self.program, self.container, codec)
         self.settings = encoder_settings(self.codec)
-        self.crf = self.settings.crf if crf is None else crf
-        self.preset = self.settings.preset if preset is None else preset
+        self.crf, self.preset = crf, preset
         self.pix_fmt = pix_fmt or self.settings.pix_fmt
         self.kind = np.dtype("u1" if bit_depth == 8 else "<u2")
         self.origin = self._origin()
@@ -145,8 +144,7 @@ class MovieWriter:
         time_base = self.timeline.time_base
         options: dict[str, Any] = {
             "format": self.container.muxer,
-            "c:v": self.codec,
-            "pix_fmt": self.pix_fmt,
+            **_encoder_options(self.codec, self.crf, self.preset, self.pix_fmt),
             "threads:v": THREADS,
             "fps_mode:v": "passthrough",
             "enc_time_base:v": ratio(time_base),
@@ -154,12 +152,7 @@ class MovieWriter:
             "flags:v": "+bitexact",
             "flags:a": "+bitexact",
             "bsf:v": self._last_duration_filter(),
-            **self.settings.options,
         }
-        if self.settings.crf is not None:
-            options["crf"] = f"{self.crf:g}"
-        if self.settings.preset is not None:
-            options["preset"] = self.preset
         if self.settings.rate_option is not None:
             options[self.settings.rate_option] = f"fps={ratio(self._rate())}"
         if self.settings.codec == "hevc" and self.container.is_mov:
@@ -260,6 +253,17 @@ def _filter_names(tags: dict[str, str]) -> dict[str, str]:
     return {names.get(option, option): names.get(value, value) for option, value in tags.items()}
 
 
+def _encoder_options(encoder: str, crf: float | None, preset: str | None, pix_fmt: str | None) -> dict[str, Any]:
+    """What ffmpeg is told about an encoder; None: its usual. One that has no crf or preset is told of none."""
+    usual = encoder_settings(encoder)
+    options: dict[str, Any] = {"c:v": encoder, "pix_fmt": pix_fmt or usual.pix_fmt, **usual.options}
+    if usual.crf is not None:
+        options["crf"] = f"{usual.crf if crf is None else crf:g}"
+    if usual.preset is not None:
+        options["preset"] = usual.preset if preset is None else preset
+    return options
+
+
 def check_encoder(
     path: Path,
     size: tuple[int, int],
@@ -271,15 +275,10 @@ def check_encoder(
     """Encode one grey frame to nowhere: raises OutputError, before any work, for settings that ffmpeg refuses."""
     program = find_ffmpeg()
     name, _ = choose_encoder(program, container_of(path), codec)
-    settings = encoder_settings(name)
-    options: dict[str, Any] = {"c:v": name, "pix_fmt": pix_fmt or settings.pix_fmt, "frames:v": 1, **settings.options}
-    if settings.crf is not None:
-        options["crf"] = f"{settings.crf if crf is None else crf:g}"
-    if settings.preset is not None:
-        options["preset"] = preset or settings.preset
+    options = _encoder_options(name, crf, preset, pix_fmt)
     even = size[0] + size[0] % 2, size[1] + size[1] % 2
     grey = ffmpeg.input(f"color=gray:s={even[0]}x{even[1]}:d=1", f="lavfi")
-    process = Process(command(program, ffmpeg.output(grey, "-", format="null", **options)))
+    process = Process(command(program, ffmpeg.output(grey, "-", format="null", **{"frames:v": 1}, **options)))
     try:
         process.check("trying the encoder")
     except MediaError as error:
