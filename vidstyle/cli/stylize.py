@@ -148,7 +148,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         isinstance(s, str) or (isinstance(s, dict) and "path" in s) for s in styles
     ):
         raise InputError(f"{path}: styles must be a list of pictures, each as on the command line")
-    table["styles"] = [StyleValue().convert(style, None, None) for style in table.get("styles", [])]
+    table["styles"] = [StyleValue().convert(style, None, None) for style in styles]
     return table
 
 

@@ -10,29 +10,22 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstyle.config import OptimizeSettings
 from vidstyle.errors import InputError
 from vidstyle.media import probe
-from vidstyle.nets.encoder import find_weights
 from vidstyle.pipeline.api import job_request
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.painted import Painted
-from vidstyle.pipeline.plan import Plan, find_timeline
+from vidstyle.pipeline.plan import Plan, assemble, encoder_weights, find_timeline, scan_shelf
 from vidstyle.pipeline.request import Request
 from vidstyle.pipeline.stages import (
-    VERSIONS,
     Floats,
     Inputs,
     Pixels,
     Shot,
-    Stages,
     digest_inputs,
-    frame_range,
-    job_shots,
-    working_size,
 )
-from vidstyle.store import JSON, Job, Shelf, Store, content_key, file_digest, frame_name, pair_name
+from vidstyle.store import Job, Shelf, Store, file_digest, frame_name, pair_name
 
 T = TypeVar("T")
 
@@ -109,15 +102,10 @@ def open_inspection(job: Job, root: Path, monitor: Monitor, painting: bool = Fal
     store = Store(root, monitor.note)
     movie = probe(Path(request.movie))
     inputs = all_inputs(request, store) if painting else movie_input(request, store)
-    shelf: Shelf[str] = store.shelf("scan", content_key("scan", VERSIONS["scan"], None, [inputs.movie]), JSON)
-    timeline = find_timeline(shelf, request.end)
+    timeline = find_timeline(scan_shelf(store, inputs.movie), request.end)
     if timeline is None:
         raise InputError(f"{job.id} has not begun: run `vidstyle resume {job.id}` first")
-    frames = frame_range(movie, timeline, request.start, request.end)
-    size = working_size(movie, request.width, request.height)
-    stages = Stages(request, store, inputs, size)
-    plan = Plan(request, movie, timeline, size, frames, job_shots(request, timeline, frames), stages, None)
-    return Inspection(job, plan)
+    return Inspection(job, assemble(request, store, inputs, movie, timeline, None))
 
 
 def movie_input(request: Request, store: Store) -> Inputs:
@@ -126,11 +114,8 @@ def movie_input(request: Request, store: Store) -> Inputs:
 
 
 def all_inputs(request: Request, store: Store) -> Inputs:
-    weights = None
-    if isinstance(request.stylize, OptimizeSettings):
-        given = request.encoder_weights
-        weights = find_weights(request.stylize.encoder, Path(given) if given else None)
-    return digest_inputs(request, store, weights, choose_device(request.device).type)
+    """And all that the keys of painted frames take besides."""
+    return digest_inputs(request, store, encoder_weights(request), choose_device(request.device).type)
 
 
 def loaded(shelf: Shelf[T], name: str) -> T | None:

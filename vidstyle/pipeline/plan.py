@@ -18,6 +18,7 @@ from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.request import Request
 from vidstyle.pipeline.stages import (
     VERSIONS,
+    Inputs,
     Shot,
     Stages,
     digest_inputs,
@@ -66,30 +67,50 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
     if may_scan:
         encode = request.encode
         check_encoder(output, size, encode.codec, encode.crf, encode.preset, encode.pix_fmt)
-    for style in request.styles:
-        read_image(Path(style.path))
-    weights = None
-    if isinstance(request.stylize, OptimizeSettings):
-        given = request.encoder_weights
-        # Looking at a job (which may not scan) fetches nothing either.
-        weights = find_weights(
-            request.stylize.encoder, Path(given) if given else None, monitor.note if may_scan else None
-        )
+        for style in request.styles:
+            read_image(Path(style.path))
+    # Looking at a job (which may not scan) fetches nothing either.
+    weights = encoder_weights(request, monitor.note if may_scan else None)
     device = choose_device(request.device)
     inputs = digest_inputs(request, store, weights, device.type)
     timeline = load_timeline(store, movie, inputs.movie, request.end, monitor, may_scan)
     for note in (*movie.notes, *timeline.notes):
         monitor.note(note)
+    return assemble(request, store, inputs, movie, timeline, weights)
+
+
+def assemble(
+    request: Request, store: Store, inputs: Inputs, movie: Movie, timeline: Timeline, weights: Path | None
+) -> Plan:
+    """The plan that follows once the movie is scanned and everything has its digest.
+
+    Raises:
+        InputError: no frame lies in the range that was asked for.
+    """
+    size = working_size(movie, request.width, request.height)
     frames = frame_range(movie, timeline, request.start, request.end)
     shots = job_shots(request, timeline, frames)
     return Plan(request, movie, timeline, size, frames, shots, Stages(request, store, inputs, size), weights)
+
+
+def encoder_weights(request: Request, say: Callable[[str], None] | None = None) -> Path | None:
+    """The weight file of the request's encoder, if its method takes one; ``say`` as for ``find_weights``."""
+    if not isinstance(request.stylize, OptimizeSettings):
+        return None
+    given = request.encoder_weights
+    return find_weights(request.stylize.encoder, Path(given) if given else None, say)
+
+
+def scan_shelf(store: Store, digest: str) -> Shelf[str]:
+    """Where the scans of the movie with this digest lie."""
+    return store.shelf("scan", content_key("scan", VERSIONS["scan"], None, [digest]), JSON)
 
 
 def load_timeline(
     store: Store, movie: Movie, digest: str, end: Fraction | None, monitor: Monitor, may_scan: bool
 ) -> Timeline:
     """The movie's frames at least up to ``end``: from the store if a scan reached so far, else by a scan."""
-    shelf: Shelf[str] = store.shelf("scan", content_key("scan", VERSIONS["scan"], None, [digest]), JSON)
+    shelf = scan_shelf(store, digest)
     known = find_timeline(shelf, end)
     if known is not None:
         return known
