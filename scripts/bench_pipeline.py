@@ -38,8 +38,7 @@ import cv2
 import numpy as np
 import torch
 
-from vidstyle.config import FlowSettings
-from vidstyle.flow import backward_warp, consistency_map
+from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.media import probe, read_frames, scan
 from vidstyle.pipeline import demand
 from vidstyle.pipeline.api import stylize
@@ -132,11 +131,12 @@ def bench_flow_and_mask(frames: list[Pixels], folder: Path, rounds: int) -> list
     dis(*(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames[:2]))  # the first call is slower
     times: list[dict[str, float]] = []
     sizes: list[int] = []
+    dis_medium = DIS()
     with ThreadPoolExecutor(2) as pool:
         for number in range(rounds):
             store = Store(folder / str(number), print)
             shelf, masks = store.shelf("flow", "0" * 32, FLOW), store.shelf("consistency", "0" * 32, MASK)
-            flows = demand.Flows(shelf, FromMemory(frames), FlowSettings(), {})  # type: ignore[arg-type]
+            flows = demand.Flows(shelf, FromMemory(frames), lambda: dis_medium, None, {})  # type: ignore[arg-type]
             flows.prepare(0)  # the first of a pair is the last of the pair before
             times += [time_pair(a, b, frames, flows, masks, pool) for a, b in pairs]
             sizes += [shelf.path(name).stat().st_size for name in shelf.names()]

@@ -45,11 +45,11 @@ def test_every_setting_but_the_size_has_a_default(kind: type) -> None:
     assert required == (["width", "height"] if kind is config.DecodeSettings else [])
 
 
-def test_the_flow_of_the_defaults_is_one_that_there_is() -> None:
-    from vidstyle.flow import flow_method
+def test_the_flow_methods_of_the_settings_are_those_that_there_are() -> None:
+    from vidstyle.flow import FLOW_METHODS
 
-    settings = FlowSettings()
-    assert flow_method(settings.method, preset=settings.preset).name == settings.method
+    assert tuple(FLOW_METHODS) == config.FLOW_METHODS
+    assert FlowSettings().method in FLOW_METHODS
 
 
 def test_methods_have_each_their_own_settings() -> None:
@@ -117,7 +117,7 @@ def full_request() -> Request:
             encoder="vgg19", normalized=True, content_layers=("relu3_1", "relu4_2"), learning_rate=0.5, seed=2**40
         ),
         shots=ShotSettings(detect=False, threshold=0.25),
-        flow=FlowSettings(preset="fast"),
+        flow=FlowSettings("raft-large", updates=20, precision="bfloat16", scale=0.5),
         consistency=config.ConsistencySettings(motion_boundaries=False, smooth=False),
         encode=EncodeSettings(codec="libx265", crf=23, preset="slow", pix_fmt="yuv444p"),
         width=640,
@@ -125,6 +125,8 @@ def full_request() -> Request:
         start=Fraction(1, 3),
         end=Fraction(30000, 1001),
         encoder_weights="/nets/vgg.pth",
+        flow_weights="/nets/raft.pth",
+        flow_from="/films/flow",
         device="cuda:1",
     )
 

@@ -13,6 +13,13 @@ from vidstyle.errors import InputError
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYERS = ("relu4_2",)
 
+#: The names that ``--flow`` chooses from; vidstyle.flow.methods has what is behind them.
+FLOW_METHODS = ("dis", "raft-small", "raft-large")
+DIS_PRESETS = ("ultrafast", "fast", "medium")
+RAFT_METHODS = FLOW_METHODS[1:]
+#: Settings of flow that only some methods take.
+_FLOW_OPTIONS = {"preset": FLOW_METHODS[:1], "updates": RAFT_METHODS, "precision": RAFT_METHODS}
+
 
 @dataclass(frozen=True)
 class ShotSettings:
@@ -39,8 +46,24 @@ class DecodeSettings:
 class FlowSettings:
     """Optical flow between frames."""
 
-    method: str = "dis"  # a name of vidstyle.flow.FLOW_METHODS
+    method: str = "dis"  # a name of FLOW_METHODS
     preset: str = "medium"  # DIS: ultrafast, fast or medium
+    updates: int = 12  # RAFT: how often the flow is refined
+    precision: str = "float32"  # RAFT: float32, or bfloat16, which takes half the memory
+    scale: float = 1.0  # estimated on frames of this size, 1 = the size that the movie is worked on at
+
+    def __post_init__(self) -> None:
+        one_of("--flow", self.method, FLOW_METHODS)
+        one_of("--flow-preset", self.preset, DIS_PRESETS)
+        one_of("--flow-precision", self.precision, ("float32", "bfloat16"))
+        if not 0.05 <= self.scale <= 1:
+            raise InputError(f"--flow-scale is at least 0.05 and at most 1, not {self.scale}")
+        if self.updates < 1:
+            raise InputError(f"--flow-updates must be at least 1, not {self.updates}")
+        for option, methods in _FLOW_OPTIONS.items():
+            is_given = getattr(self, option) != self.__dataclass_fields__[option].default
+            if is_given and self.method not in methods:
+                raise InputError(f"--flow-{option} is for --flow {' or '.join(methods)}, not for {self.method}")
 
 
 @dataclass(frozen=True)

@@ -55,3 +55,13 @@ def moving_square() -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     backward = torch.stack((torch.where(after, -float(step), 0.0), still))
     forward = torch.stack((torch.where(before, float(step), 0.0), still))
     return previous, current, backward, forward, before & ~after
+
+
+def similarity(height: int, width: int, zoom: float, degrees: float) -> tuple[Tensor, Tensor, Tensor]:
+    """(previous, current, backward_flow): the picture grows by ``zoom`` and turns around its middle."""
+    x, y = positions(height, width)
+    dx, dy = x - (width - 1) / 2, y - (height - 1) / 2
+    angle = torch.deg2rad(torch.tensor(degrees))
+    cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
+    flow = torch.stack((cos * dx + sin * dy - dx, cos * dy - sin * dx - dy))
+    return texture(x, y), texture(x + flow[0], y + flow[1]), flow

@@ -12,8 +12,9 @@ import torch
 
 from tests.flow.data import data, read_flo, read_gray, read_rgb
 from tests.flow.scenes import translation
+from vidstyle.config import FlowSettings
 from vidstyle.errors import InputError
-from vidstyle.flow import DIS, FLOW_METHODS, FlowMethod, flow_method
+from vidstyle.flow import DIS, flow_method
 from vidstyle.flow.dis import PRESETS, to_gray
 from vidstyle.metrics import end_point_error
 
@@ -112,45 +113,8 @@ def test_both_forms_of_a_frame_are_one() -> None:
     assert np.array_equal(to_gray(pixels[::-1, :, :]), to_gray(pixels)[::-1])
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
-        np.zeros((4, 4), np.uint8),
-        np.zeros((4, 4, 3), np.float32),
-        torch.zeros(4, 4, 3),
-        torch.zeros(3, 4, 4).byte(),
-    ],
-)
-def test_what_is_no_frame(frame) -> None:
-    with pytest.raises(ValueError, match="a frame is"):
-        DIS().prepare(frame)
-
-
-def test_sizes_must_be_equal() -> None:
-    with pytest.raises(ValueError, match="different sizes"):
-        DIS().between(torch.zeros(3, 20, 20), torch.zeros(3, 20, 21))
-
-
 def test_the_table() -> None:
-    assert set(FLOW_METHODS) >= {"dis"}
-    method = flow_method("dis", preset="fast")
-    assert isinstance(method, FlowMethod) and method.name == "dis"
-    with pytest.raises(InputError, match="dis"):
-        flow_method("guess")
+    method = flow_method(FlowSettings(preset="fast"))
+    assert isinstance(method, DIS) and method.preset == "fast"
     with pytest.raises(InputError, match="medium"):
         DIS("slow")
-
-
-@pytest.mark.parametrize("name", FLOW_METHODS)
-def test_what_every_method_holds_to(name: str) -> None:
-    """The contract of FlowMethod; a new method in the table is tested without a new line."""
-    method = flow_method(name)
-    previous, current, backward_flow = translation(64, 96, 2, 1)
-    one, two = method.prepare(previous), method.prepare(current)
-    flow = method.estimate(two, one)
-    assert flow.shape == (2, 64, 96) and flow.dtype == torch.float32
-    assert end_point_error(flow[:, 8:-8, 8:-8], backward_flow[:, 8:-8, 8:-8]) < 0.5
-    assert torch.equal(method.between(current, previous), flow)
-    assert torch.equal(method(current, previous), flow)
-    method.estimate(one, two)
-    assert torch.equal(method.estimate(two, one), flow), "estimate changed what prepare returned"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.pipeline.conftest import TINY, Work, times
-from vidstyle.errors import InputError, OutputError, VidstyleError
+from vidstyle.errors import InputError, OutputError, VidstyleError, WeightsError
+from vidstyle.nets.weights import embedded
 
 Case = tuple[Callable[[Path], dict[str, Any]], type[VidstyleError]]
 
@@ -50,6 +51,17 @@ BAD: dict[str, Case] = {
     "no iterations": (lambda tmp: {"stylize": {"iterations": 0}}, InputError),
     "unknown flow": (lambda tmp: {"flow": {"method": "guess"}}, InputError),
     "unknown preset": (lambda tmp: {"flow": {"preset": "slowest"}}, InputError),
+    "no flow folder": (lambda tmp: {"flow_from": tmp / "nowhere"}, InputError),
+    "an empty flow folder": (lambda tmp: {"flow_from": folder(tmp / "flow")}, InputError),
+    "weights without a network": (lambda tmp: {"flow_weights": tmp / "raft.pth"}, InputError),
+    "no such flow weights": (
+        lambda tmp: {"flow": {"method": "raft-small"}, "flow_weights": tmp / "nowhere.pth"},
+        VidstyleError,
+    ),
+    "weights of another network": (
+        lambda tmp: {"flow": {"method": "raft-small"}, "flow_weights": embedded("compact-encoder.safetensors")},
+        WeightsError,
+    ),
     "start after the end": (lambda tmp: {"start": "100"}, InputError),
     "no height": (lambda tmp: {"height": 0}, InputError),
     "no such device": (lambda tmp: {"device": "abacus"}, InputError),

@@ -74,9 +74,16 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @setting("stylize", "pooling", type=click.Choice(["max", "average"]), help="vgg19 only  [default: max]")
 @setting("stylize", "normalized", flag="--normalized/--no-normalized",
          help="vgg19 only: every filter scaled to a mean activation of 1")  # fmt: skip
-@setting("flow", "method", flag="--flow", type=click.Choice(["dis"]), help="Optical flow  [default: dis]")
-@setting("flow", "preset", flag="--flow-preset", type=click.Choice(["ultrafast", "fast", "medium"]),
-         help="[default: medium]")  # fmt: skip
+@setting("flow", "method", flag="--flow", type=click.Choice(config.FLOW_METHODS), help="Optical flow  [default: dis]")
+@setting("flow", "preset", flag="--flow-preset", type=click.Choice(config.DIS_PRESETS),
+         help="dis only  [default: medium]")  # fmt: skip
+@setting("flow", "scale", flag="--flow-scale", type=float,
+         help="Estimate flow on frames of this size, 0.05 to 1: faster, in less memory  [default: 1]")  # fmt: skip
+@setting("flow", "updates", flag="--flow-updates", type=int, help="raft only: steps of refinement  [default: 12]")
+@setting("flow", "precision", flag="--flow-precision", type=click.Choice(["float32", "bfloat16"]),
+         help="raft only: bfloat16 is faster where the hardware knows it  [default: float32]")  # fmt: skip
+@click.option("--flow-weights", type=PATH, help="raft only: weights, .safetensors or .pth  [default: downloaded]")
+@click.option("--flow-from", type=PATH, help="A folder of your own flow files, .flo or KITTI PNG")
 @setting("shots", "detect", flag="--cuts/--no-cuts", help="Find the cuts of the movie, or take it as one shot")
 @setting("shots", "threshold", flag="--cut-threshold", type=float,
          help="Change that makes a cut, 0 to 100  [default: 10]")  # fmt: skip

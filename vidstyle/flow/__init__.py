@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vidstyle.flow.consistency import consistency_map
     from vidstyle.flow.dis import DIS
     from vidstyle.flow.methods import FLOW_METHODS, flow_method
+    from vidstyle.flow.scaled import resize_flow
     from vidstyle.flow.warp import backward_warp
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "backward_warp",
     "consistency_map",
     "flow_method",
+    "resize_flow",
 ]
 
 _HOME = {
@@ -34,6 +36,7 @@ _HOME = {
     "backward_warp": "warp",
     "consistency_map": "consistency",
     "flow_method": "methods",
+    "resize_flow": "scaled",
 }
 
 

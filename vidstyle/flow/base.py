@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 Frame = Tensor | np.ndarray
@@ -22,8 +23,8 @@ class FlowMethod(ABC, Generic[Prepared]):
     method's own affair: treat it as opaque, and read only.
     """
 
-    name: ClassVar[str]
-    """Its name in ``FLOW_METHODS`` and after ``--flow``."""
+    parallel: bool = True
+    """Whether two estimates at once on two threads are faster than one after the other."""
 
     @abstractmethod
     def prepare(self, frame: Frame) -> Prepared:
@@ -47,3 +48,14 @@ class FlowMethod(ABC, Generic[Prepared]):
 
     def __call__(self, source: Frame, target: Frame) -> Tensor:
         return self.between(source, target)
+
+
+def to_tensor(frame: Frame) -> Tensor:
+    """A frame as a float tensor (3, H, W) in [0, 1]. Raises ValueError for what is no ``Frame``."""
+    if isinstance(frame, Tensor):
+        if frame.ndim != 3 or frame.shape[0] != 3 or not frame.is_floating_point():
+            raise ValueError(f"a frame is a float tensor (3, H, W), not {frame.dtype} {tuple(frame.shape)}")
+        return frame.detach()
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        raise ValueError(f"a frame is a uint8 array (H, W, 3), not {frame.dtype} {frame.shape}")
+    return torch.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1))).float() / 255

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from vidstyle.errors import InputError
 from vidstyle.flow._cv2 import cv2
-from vidstyle.flow.base import FlowMethod, Frame
+from vidstyle.flow.base import FlowMethod, Frame, to_tensor
 
 PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -33,8 +32,6 @@ class DIS(FlowMethod[np.ndarray]):
     it about 0.15 core-seconds. The same frames give the same bytes, whatever the number of threads. Any frame
     of 2×2 pixels or more will do. Raises InputError for an unknown preset.
     """
-
-    name: ClassVar[str] = "dis"
 
     def __init__(self, preset: str = "medium") -> None:
         if preset not in PRESETS:
@@ -67,9 +64,7 @@ def to_gray(frame: Frame) -> np.ndarray:
     that both forms of one frame give the same flow. Raises ValueError for anything else.
     """
     if isinstance(frame, Tensor):
-        if frame.ndim != 3 or frame.shape[0] != 3 or not frame.is_floating_point():
-            raise ValueError(f"a frame is a float tensor (3, H, W), not {frame.dtype} {tuple(frame.shape)}")
-        levels = (frame.detach() * 255).round().clamp(0, 255).to(torch.uint8)
+        levels = (to_tensor(frame) * 255).round().clamp(0, 255).to(torch.uint8)
         frame = levels.permute(1, 2, 0).cpu().numpy()
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
         raise ValueError(f"a frame is a uint8 array (H, W, 3), not {frame.dtype} {frame.shape}")

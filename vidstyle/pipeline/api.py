@@ -52,7 +52,8 @@ def stylize(
         if "path" not in item:
             raise InputError(f"a style needs a path: {item}")
         item["path"] = os.fspath(item["path"])
-    request = request_from_plain({"movie": os.fspath(movie), "output": os.fspath(output), "styles": styles, **settings})
+    plain = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in settings.items()}
+    request = request_from_plain({"movie": os.fspath(movie), "output": os.fspath(output), "styles": styles, **plain})
     root = default_root() if cache_dir is None else Path(cache_dir)
     return perform(request, root, Monitor(progress, should_stop), lambda path: overwrite)
 

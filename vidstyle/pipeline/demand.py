@@ -5,6 +5,7 @@ A stage is asked for one frame or pair at a time. What exists is not made again,
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vidstyle.config import ConsistencySettings, FlowSettings
+from vidstyle.config import ConsistencySettings
 from vidstyle.errors import MediaError, PaintError
-from vidstyle.flow import backward_warp, consistency_map, flow_method
+from vidstyle.flow import FlowMethod, backward_warp, consistency_map
 from vidstyle.media import Movie, Timeline, read_frames
+from vidstyle.pipeline.given_flow import GivenFlow
 from vidstyle.pipeline.painted import Painted
 from vidstyle.store import (
     Shelf,
@@ -38,6 +40,7 @@ Value = TypeVar("Value")
 
 # A frame is asked for as itself, as its neighbour's neighbour and for the flow: the last few stay in memory.
 REMEMBERED = 4
+TRIAL_SIDE = 256  # pixels of the longer sides of the pair of frames that flow is timed on
 
 
 class Recent(Generic[Value]):
@@ -106,32 +109,72 @@ class Frames:
 class Flows:
     """Optical flow of ordered pairs of frames, float32 ``(2, H, W)`` in pixels, as stored."""
 
-    def __init__(self, shelf: Shelf[Floats], frames: Frames, settings: FlowSettings, tools: dict[str, str]) -> None:
-        self.shelf, self.frames, self.tools = shelf, frames, tools
-        self.method = flow_method(settings.method, preset=settings.preset)
+    def __init__(
+        self,
+        shelf: Shelf[Floats],
+        frames: Frames,
+        method: Callable[[], FlowMethod[Any]],
+        given: GivenFlow | None,
+        tools: dict[str, str],
+    ) -> None:
+        self.shelf, self.frames, self.method, self.given, self.tools = shelf, frames, method, given, tools
         self.prepared: Recent[Any] = Recent()
         self.pool = ThreadPoolExecutor(2, thread_name_prefix="flow")
 
     def get(self, source: int, target: int) -> Floats:
         """Flow from frame ``source`` to frame ``target``, on the grid of ``source``."""
-        stored = self.shelf.load(pair_name(source, target))
-        return self.make(source, target) if stored is None else stored.value
+        return self.all([(source, target)])[0]
 
     def both(self, a: int, b: int) -> tuple[Floats, Floats]:
-        """Flow a → b and b → a, side by side on two threads."""
-        for frame in (a, b):
-            self.prepare(frame)  # here: the decoder is not for two threads
-        forward = self.pool.submit(self.get, a, b)
-        backward = self.pool.submit(self.get, b, a)
-        return forward.result(), backward.result()
+        """Flow a → b and b → a; side by side on two threads where that is faster."""
+        forward, backward = self.all([(a, b), (b, a)])
+        return forward, backward
+
+    def all(self, pairs: list[tuple[int, int]]) -> list[Floats]:
+        found = {pair: self.stored(*pair) for pair in pairs}
+        missing = [pair for pair in pairs if found[pair] is None]
+        if missing:
+            found.update(zip(missing, self.make(missing), strict=True))
+        return [flow for pair in pairs if (flow := found[pair]) is not None]
+
+    def stored(self, source: int, target: int) -> Floats | None:
+        stored = self.shelf.load(pair_name(source, target))
+        return None if stored is None else stored.value
+
+    def make(self, pairs: list[tuple[int, int]]) -> list[Floats]:
+        """The flow of these pairs, given by the user or estimated, now stored; as it is stored."""
+        given = [None if self.given is None else self.given.get(*pair) for pair in pairs]
+        for pair, flow in zip(pairs, given, strict=True):
+            for frame in pair if flow is None else ():
+                self.prepare(frame)  # here: the decoder is not for two threads
+
+        def finish(pair: tuple[int, int], flow: Floats | None) -> Floats:
+            made = self.estimate(*pair) if flow is None else flow
+            self.shelf.save(pair_name(*pair), made, {"tools": self.tools})
+            return quantize_flow(made)
+
+        if any(flow is None for flow in given) and self.method().parallel:
+            return list(self.pool.map(finish, pairs, given))
+        return list(map(finish, pairs, given))
 
     def prepare(self, frame: int) -> Any:
-        return self.prepared.get(frame, lambda: self.method.prepare(self.frames.get(frame)))
+        return self.prepared.get(frame, lambda: self.method().prepare(self.frames.get(frame)))
 
-    def make(self, source: int, target: int) -> Floats:
-        flow = self.method.estimate(self.prepare(source), self.prepare(target)).numpy()
-        self.shelf.save(pair_name(source, target), flow, {"tools": self.tools})
-        return quantize_flow(flow)
+    def estimate(self, source: int, target: int) -> Floats:
+        return self.method().estimate(self.prepare(source), self.prepare(target)).numpy()
+
+    def seconds_per_frame(self, size: tuple[int, int]) -> float:
+        """An estimate of what the flow of one frame of ``(width, height)`` takes, by a trial on a small one."""
+        trial = tuple(min(side, TRIAL_SIDE) for side in size)
+        noise = np.random.default_rng(0).integers(0, 256, (trial[1], trial[0], 3), dtype=np.uint8)
+        method = self.method()
+        times = []
+        for _ in range(2):  # the first one warms up
+            started = time.monotonic()
+            method.estimate(method.prepare(noise), method.prepare(noise))
+            times.append(time.monotonic() - started)
+        # Forward and backward; that each frame is prepared once and not twice makes up for what is stored.
+        return 2 * times[1] * (size[0] * size[1]) / (trial[0] * trial[1])
 
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)

@@ -16,16 +16,18 @@ from vidstyle.pipeline.api import job_request
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.painted import Painted
-from vidstyle.pipeline.plan import Plan, assemble, encoder_weights, find_timeline, scan_shelf
+from vidstyle.pipeline.plan import Plan, assemble, find_all_weights, find_timeline, flow_weights, scan_shelf
 from vidstyle.pipeline.request import Request
 from vidstyle.pipeline.stages import (
     Floats,
     Inputs,
     Pixels,
     Shot,
+    Weights,
+    digest_flow_inputs,
     digest_inputs,
 )
-from vidstyle.store import Job, Shelf, Store, file_digest, frame_name, pair_name
+from vidstyle.store import Job, Shelf, Store, frame_name, pair_name
 
 T = TypeVar("T")
 
@@ -105,17 +107,17 @@ def open_inspection(job: Job, root: Path, monitor: Monitor, painting: bool = Fal
     timeline = find_timeline(scan_shelf(store, inputs.movie), request.end)
     if timeline is None:
         raise InputError(f"{job.id} has not begun: run `vidstyle resume {job.id}` first")
-    return Inspection(job, assemble(request, store, inputs, movie, timeline, None))
+    return Inspection(job, assemble(request, store, inputs, movie, timeline, Weights()))
 
 
 def movie_input(request: Request, store: Store) -> Inputs:
     """All that the keys of frames, flow and masks take."""
-    return Inputs(file_digest(Path(request.movie), store.root / "digests"), (), None, "")
+    return digest_flow_inputs(request, store, Weights(flow=flow_weights(request)), choose_device(request.device).type)
 
 
 def all_inputs(request: Request, store: Store) -> Inputs:
     """And all that the keys of painted frames take besides."""
-    return digest_inputs(request, store, encoder_weights(request), choose_device(request.device).type)
+    return digest_inputs(request, store, find_all_weights(request), choose_device(request.device).type)
 
 
 def loaded(shelf: Shelf[T], name: str) -> T | None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from vidstyle.config import OptimizeSettings
+from vidstyle.config import RAFT_METHODS, NoneSettings, OptimizeSettings
 from vidstyle.errors import InputError
 from vidstyle.media import Movie, Timeline, check_encoder, check_output, probe, scan
 from vidstyle.nets.encoder import find_weights
+from vidstyle.nets.weights import fetch
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image
@@ -21,6 +22,7 @@ from vidstyle.pipeline.stages import (
     Inputs,
     Shot,
     Stages,
+    Weights,
     digest_inputs,
     frame_range,
     job_shots,
@@ -40,7 +42,7 @@ class Plan:
     frames: Shot  # those asked for
     shots: list[Shot]
     stages: Stages
-    weights: Path | None  # of the encoder
+    weights: Weights
 
     @property
     def frame_count(self) -> int:
@@ -70,7 +72,7 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
         for style in request.styles:
             read_image(Path(style.path))
     # Looking at a job (which may not scan) fetches nothing either.
-    weights = encoder_weights(request, monitor.note if may_scan else None)
+    weights = find_all_weights(request, monitor.note if may_scan else None)
     device = choose_device(request.device)
     inputs = digest_inputs(request, store, weights, device.type)
     timeline = load_timeline(store, movie, inputs.movie, request.end, monitor, may_scan)
@@ -80,7 +82,7 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
 
 
 def assemble(
-    request: Request, store: Store, inputs: Inputs, movie: Movie, timeline: Timeline, weights: Path | None
+    request: Request, store: Store, inputs: Inputs, movie: Movie, timeline: Timeline, weights: Weights
 ) -> Plan:
     """The plan that follows once the movie is scanned and everything has its digest.
 
@@ -93,12 +95,26 @@ def assemble(
     return Plan(request, movie, timeline, size, frames, shots, Stages(request, store, inputs, size), weights)
 
 
+def find_all_weights(request: Request, say: Callable[[str], None] | None = None) -> Weights:
+    """The weight files that the request takes; ``say`` as for ``find_weights``."""
+    return Weights(encoder_weights(request, say), flow_weights(request, say))
+
+
 def encoder_weights(request: Request, say: Callable[[str], None] | None = None) -> Path | None:
     """The weight file of the request's encoder, if its method takes one; ``say`` as for ``find_weights``."""
     if not isinstance(request.stylize, OptimizeSettings):
         return None
     given = request.encoder_weights
     return find_weights(request.stylize.encoder, Path(given) if given else None, say)
+
+
+def flow_weights(request: Request, say: Callable[[str], None] | None = None) -> Path | None:
+    """The weight file of the request's flow network, if it takes one; ``say`` as for ``find_weights``."""
+    if request.flow.method not in RAFT_METHODS or isinstance(request.stylize, NoneSettings):
+        return None
+    from vidstyle.nets.raft import RAFT_WEIGHTS  # here: torchvision is slow to import
+
+    return Path(request.flow_weights) if request.flow_weights else fetch(RAFT_WEIGHTS[request.flow.method], say)
 
 
 def scan_shelf(store: Store, digest: str) -> Shelf[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from vidstyle.config import (
     METHODS,
+    RAFT_METHODS,
     ConsistencySettings,
     EncodeSettings,
     FlowSettings,
@@ -54,6 +55,8 @@ class Request:
     start: Fraction | None = None  # first frame at or after it
     end: Fraction | None = None  # frames before it
     encoder_weights: str | None = None  # a file of the user's own; None: embedded or downloaded
+    flow_weights: str | None = None  # of RAFT: a file of the user's own; None: downloaded
+    flow_from: str | None = None  # a folder of flow files; what it lacks is estimated
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
 
     def __post_init__(self) -> None:
@@ -67,6 +70,8 @@ class Request:
             raise InputError("--end must be later than --start")
         if isinstance(self.stylize, OptimizeSettings) and not self.styles:
             raise InputError("no style given: add --style PAINTING.jpg")
+        if self.flow_weights and self.flow.method not in RAFT_METHODS:
+            raise InputError(f"--flow-weights is for --flow {' or '.join(RAFT_METHODS)}, not for {self.flow.method}")
 
     @property
     def is_part(self) -> bool:
@@ -112,6 +117,8 @@ def request_from_plain(table: Mapping[str, Any]) -> Request:
         output=absolute(request.output),
         styles=tuple(dataclasses.replace(style, path=absolute(style.path)) for style in request.styles),
         encoder_weights=request.encoder_weights and absolute(request.encoder_weights),
+        flow_weights=request.flow_weights and absolute(request.flow_weights),
+        flow_from=request.flow_from and absolute(request.flow_from),
     )
 
 

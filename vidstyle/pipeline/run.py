@@ -8,17 +8,21 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from vidstyle import __version__
 from vidstyle.config import NoneSettings
 from vidstyle.errors import MediaError, PaintError, VidstyleError
+from vidstyle.flow import FlowMethod, flow_method
 from vidstyle.media import MovieWriter, find_ffmpeg
 from vidstyle.nets.encoder import EncoderOptions, check_layers, load_encoder
+from vidstyle.nets.weights import read_weights
 from vidstyle.pipeline.demand import Consistencies, Flows, Frames, Painter, Recent
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
+from vidstyle.pipeline.given_flow import GivenFlow
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.plan import Plan, file_record, output_name
@@ -59,7 +63,8 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         tools = tool_versions()
         stages, request = plan.stages, plan.request
         self.frames = Frames(stages.decode, plan.movie, plan.timeline, plan.frames[1], plan.size, tools)
-        self.flows = Flows(stages.flow, self.frames, request.flow, tools)
+        method = cache(lambda: build_flow_method(plan, self.device))
+        self.flows = Flows(stages.flow, self.frames, method, GivenFlow.of(plan, monitor.note), tools)
         self.consistencies = Consistencies(stages.consistency, self.flows, request.consistency, tools)
         recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
         self.stylizer: Callable[[], Stylizer] = cache(lambda: build_stylizer(plan, self.device))
@@ -84,14 +89,20 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         self.flows.close()
 
 
+def build_flow_method(plan: Plan, device: torch.device) -> FlowMethod[Any]:
+    """The flow method that was asked for, its network (where it has one) on ``device``."""
+    weights = None if plan.weights.flow is None else read_weights(plan.weights.flow)
+    return flow_method(plan.request.flow, weights, device)
+
+
 def build_stylizer(plan: Plan, device: torch.device) -> Stylizer:
     """The method that was asked for, with its networks on ``device``."""
     settings = plan.request.stylize_settings
     if isinstance(settings, NoneSettings):
         return NoneStylizer()
-    assert plan.weights is not None
+    assert plan.weights.encoder is not None
     options = EncoderOptions(settings.pooling, settings.normalized)
-    encoder = load_encoder(settings.encoder, plan.weights, device, options)
+    encoder = load_encoder(settings.encoder, plan.weights.encoder, device, options)
     check_layers(encoder, (*settings.content_layers, *settings.style_layers))
     images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
     return OptimizeStylizer(settings, encoder, images, plan.size)
@@ -175,8 +186,10 @@ def time_left(studio: Studio, frames: list[int]) -> TimeLeft:
     """The time that painting ``frames`` will take, by a trial of the method at their size."""
     firsts = sum(frame in studio.painters for frame in frames)
     with enough_memory(studio.plan.size):
-        estimate = studio.stylizer().seconds_per_frame(studio.plan.size) if frames else (0.0, 0.0)
-    return TimeLeft(firsts, len(frames) - firsts, estimate)
+        first, later = studio.stylizer().seconds_per_frame(studio.plan.size) if frames else (0.0, 0.0)
+        if later and len(frames) > firsts:
+            later += studio.flows.seconds_per_frame(studio.plan.size)
+    return TimeLeft(firsts, len(frames) - firsts, (first, later))
 
 
 def paint_shot(studio: Studio, shot: Shot, left: TimeLeft) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,7 @@ from vidstyle.errors import InputError
 from vidstyle.media import Movie, Timeline, find_cuts, shots
 from vidstyle.pipeline.painted import PAINTED, Painted
 from vidstyle.pipeline.request import Request
-from vidstyle.store import FLOW, FRAME, JSON, MASK, Shelf, Store, content_key, file_digest
+from vidstyle.store import FLOW, FRAME, JSON, MASK, FlowFolder, Shelf, Store, content_key, file_digest
 from vidstyle.structure import to_plain
 
 # Raised when a stage's result changes for the same settings and inputs; only what depends on it is made again.
@@ -34,17 +35,36 @@ class Inputs:
     styles: tuple[str, ...]
     weights: str | None  # of the encoder; None where the method takes none
     device: str  # cpu, cuda or mps: results differ between kinds, not between cards
+    flow: tuple[str, ...] = ()  # what flow is made from besides frames; nothing for DIS
 
 
-def digest_inputs(request: Request, store: Store, weights: Path | None, device: str) -> Inputs:
+@dataclass(frozen=True)
+class Weights:
+    """The weight files of a job; None where it takes none."""
+
+    encoder: Path | None = None
+    flow: Path | None = None
+
+
+def digest_inputs(request: Request, store: Store, weights: Weights, device: str) -> Inputs:
     """Read (or remember) the digests of everything that the request names. Raises InputError for missing files."""
     memo = store.root / "digests"
-    return Inputs(
-        movie=file_digest(Path(request.movie), memo),
+    return dataclasses.replace(
+        digest_flow_inputs(request, store, weights, device),
         styles=tuple(file_digest(Path(style.path), memo) for style in request.styles),
-        weights=None if weights is None else file_digest(weights, memo),
-        device=device,
+        weights=None if weights.encoder is None else file_digest(weights.encoder, memo),
     )
+
+
+def digest_flow_inputs(request: Request, store: Store, weights: Weights, device: str) -> Inputs:
+    """The same for all that frames, flow and masks are made from."""
+    memo = store.root / "digests"
+    flow: list[str] = []
+    if weights.flow is not None:  # a network: results differ between kinds of devices
+        flow += [file_digest(weights.flow, memo), device]
+    if request.flow_from is not None:
+        flow.append(FlowFolder(Path(request.flow_from)).digest(memo))
+    return Inputs(file_digest(Path(request.movie), memo), (), None, device, tuple(flow))
 
 
 class Stages:
@@ -58,7 +78,7 @@ class Stages:
         self.request, self.store, self.inputs = request, store, inputs
         decode_settings = DecodeSettings(*size)
         self.decode_key = self.key("decode", decode_settings, inputs.movie)
-        self.flow_key = self.key("flow", request.flow, self.decode_key)
+        self.flow_key = self.key("flow", request.flow, self.decode_key, *inputs.flow)
         self.consistency_key = self.key("consistency", request.consistency, self.flow_key)
         self.decode: Shelf[Pixels] = self.shelf("decode", self.decode_key, FRAME, decode_settings)
         self.flow: Shelf[Floats] = self.shelf("flow", self.flow_key, FLOW, request.flow)

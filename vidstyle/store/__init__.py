@@ -26,6 +26,7 @@ from vidstyle.store.codecs import (
     quantize_mask,
 )
 from vidstyle.store.flowfile import read_flo, read_flow, read_kitti, write_flo, write_flow, write_kitti
+from vidstyle.store.flowfolder import FlowFolder
 from vidstyle.store.job import Job
 from vidstyle.store.keys import content_key, file_digest
 from vidstyle.store.store import (
@@ -48,6 +49,7 @@ __all__ = [
     "Artifact",
     "Codec",
     "CorruptArtifact",
+    "FlowFolder",
     "Job",
     "Meta",
     "Shelf",
