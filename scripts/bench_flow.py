@@ -1,9 +1,10 @@
 """How exact flow and masks are where the truth is known: the sample movies, and published scenes.
 
-    python scripts/bench_flow.py [--data DATA]
+    python scripts/bench_flow.py [--data DATA] [--raft-small WEIGHTS] [--raft-large WEIGHTS]
 
-Prints a markdown table: end-point error in pixels, and the F-score of the occlusion mask (vidstyle.metrics), per scene
-and DIS preset. DATA holds flow/middlebury and flow/sintel as published (frames, .flo, occlusion and invalid masks).
+Prints a markdown table: end-point error in pixels, the F-score of the occlusion mask (vidstyle.metrics), and the time
+of both directions as a ratio, per scene and method. DATA holds flow/middlebury and flow/sintel as published (frames,
+.flo, occlusion and invalid masks).
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +25,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vidstyle.flow import DIS, consistency_map
+from vidstyle.config import DIS_PRESETS, RAFT_METHODS, FlowSettings
+from vidstyle.flow import FlowMethod, consistency_map, flow_method
 from vidstyle.metrics import end_point_error, mask_f_score
+from vidstyle.nets.weights import read_weights
 from vidstyle.store import read_flo
 
-PRESETS = ("ultrafast", "fast", "medium")
 SAMPLE_PAIRS = 6  # per sample movie, spread over its first shot
 SCENES = ("middlebury/RubberWhale", "middlebury/Grove2", "sintel/alley_1", "sintel/cave_2", "sintel/temple_3")
 
@@ -46,27 +50,62 @@ class Pair:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with flow/middlebury and flow/sintel")
-    data = parser.parse_args().data
-    pairs = list(sample_pairs()) + (list(published_pairs(data / "flow")) if data else [])
-    print("| scene | preset | end-point error, px | mask precision | recall | F-score |\n|---|---|---|---|---|---|")
+    parser.add_argument("--raft-small", type=Path, help="its weights; without them only DIS is measured")
+    parser.add_argument("--raft-large", type=Path, help="its weights")
+    parser.add_argument("--device", default="cpu", help="where RAFT runs")
+    options = parser.parse_args()
+    pairs = list(sample_pairs()) + (list(published_pairs(options.data / "flow")) if options.data else [])
+    methods = all_methods(options)
+    print("| scene | method | end-point error, px | mask precision | recall | F-score | time, DIS medium = 1 |")
+    print("|---|---|---|---|---|---|---|")
     for scene in dict.fromkeys(pair.scene for pair in pairs):
-        for preset in PRESETS:
-            print(row(scene, preset, [pair for pair in pairs if pair.scene == scene]), flush=True)
+        measured = {name: measure(method, [p for p in pairs if p.scene == scene]) for name, method in methods.items()}
+        for name, row in measured.items():
+            ratio = row.seconds / measured["dis medium"].seconds
+            cells = ["–" if value is None else f"{value:.2f}" for value in row.mask]
+            print(f"| {scene} | {name} | {row.error:.3f} | {' | '.join(cells)} | {ratio:.2f} |", flush=True)
 
 
-def row(scene: str, preset: str, pairs: list[Pair]) -> str:
-    method = DIS(preset)
-    errors, scores = [], []
+def all_methods(options: argparse.Namespace) -> dict[str, FlowMethod[Any]]:
+    asked = {f"dis {preset}": FlowSettings(preset=preset) for preset in DIS_PRESETS}
+    asked["dis medium, half size"] = FlowSettings(scale=0.5)
+    for name in RAFT_METHODS:
+        if getattr(options, name.replace("-", "_")):
+            asked |= {
+                name: FlowSettings(name),
+                f"{name}, bfloat16": FlowSettings(name, precision="bfloat16"),
+                f"{name}, half size": FlowSettings(name, scale=0.5),
+            }
+    device, made = torch.device(options.device), {}
+    for name, settings in asked.items():
+        path = getattr(options, settings.method.replace("-", "_"), None)
+        made[name] = flow_method(settings, None if path is None else read_weights(path), device)
+    return made
+
+
+@dataclass(frozen=True)
+class Row:
+    error: float  # pixels
+    mask: tuple[float | None, float | None, float | None]  # precision, recall, F-score; None without truth
+    seconds: float  # both directions of a pair, nothing prepared
+
+
+def measure(method: FlowMethod[Any], pairs: list[Pair]) -> Row:
+    """Means over the pairs of one scene; the time is the median."""
+    errors, scores, times = [], [], []
+    method.between(pairs[0].source, pairs[0].target)  # the first call is slower
     for pair in pairs:
-        flow, opposite = method.between(pair.source, pair.target), method.between(pair.target, pair.source)
+        started = time.perf_counter()
+        source, target = method.prepare(pair.source), method.prepare(pair.target)
+        flow, opposite = method.estimate(source, target), method.estimate(target, source)
+        times.append(time.perf_counter() - started)
         errors.append(end_point_error(flow, pair.flow, pair.valid))
         if pair.occluded is not None:
             scores.append(mask_f_score(consistency_map(flow, opposite), pair.occluded))
-    cells = ["–"] * 3
-    if scores:
-        means = [np.mean([getattr(s, name) for s in scores]) for name in ("precision", "recall", "f_score")]
-        cells = [f"{mean:.2f}" for mean in means]
-    return f"| {scene} | {preset} | {np.mean(errors):.3f} | {' | '.join(cells)} |"
+    mask = [
+        np.mean([getattr(s, name) for s in scores]) if scores else None for name in ("precision", "recall", "f_score")
+    ]
+    return Row(float(np.mean(errors)), tuple(mask), float(np.median(times)))  # type: ignore[arg-type]
 
 
 def sample_pairs() -> Iterator[Pair]:

@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 import ffmpeg
 import pytest
+import torch
+from torchvision.models.optical_flow import raft_small
 
 from vidstyle.cli import cli
 from vidstyle.media import find_ffmpeg
@@ -40,6 +42,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(ffmpeg.compile(output, cmd=find_ffmpeg().path), check=True, capture_output=True)
     shutil.copy(ROOT / "sample_videos" / "brushwork.jpg", folder / "starry.jpg")
     shutil.copy(ROOT / "sample_videos" / "papercut.jpg", folder / "waves.jpg")
+    torch.save(raft_small(weights=None).state_dict(), folder / "raft-small.pth")
     (toml,) = blocks("toml")
     # The example's height suits a real movie; this one is 54 pixels high.
     (folder / "settings.toml").write_text(toml.replace("height = 240", "height = 48"))
