@@ -25,6 +25,7 @@ from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
 from vidstyle.nets.teacher import TeacherEncoder
 from vidstyle.pipeline.images import read_image
 from vidstyle.stylize.optimize import OptimizeStylizer, resize_style
+from vidstyle.stylize.schedule import Turn
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "sample_videos"
@@ -74,7 +75,7 @@ def paint(
     size = content.shape[2], content.shape[1]
     settings = OptimizeSettings(first_iterations=iterations)
     stylizer = OptimizeStylizer(settings, encoder, [style], size)
-    painted, _ = stylizer.step(content, (), None, seed=0, progress=lambda share: None)
+    painted, _ = stylizer.step(content, (), None, turn=Turn(0, 0), seed=0, progress=lambda share: None)
     return painted, judge(judging, painted, content, resize_style(style, size, 1.0)[0])
 
 

@@ -183,3 +183,14 @@ def test_gradients_are_those_of_the_values() -> None:
         total,
     ):
         assert torch.autograd.gradcheck(function, (x,))
+
+
+def test_a_far_prior_counts_only_where_nearer_ones_do_not() -> None:
+    near = torch.tensor([[1.0, 0.0, 0.3]])
+    middle = torch.tensor([[1.0, 0.6, 0.9]])
+    far = torch.tensor([[1.0, 0.9, 1.0]])
+    left = losses.long_term_consistency([near, middle, far])
+    expected = [[[1.0, 0.0, 0.3]], [[0.0, 0.6, 0.6]], [[0.0, 0.3, 0.0]]]
+    for ours, wanted in zip(left, expected, strict=True):
+        torch.testing.assert_close(ours, torch.tensor(wanted))
+    assert losses.long_term_consistency([]) == []

@@ -102,6 +102,9 @@ class OptimizeSettings:
     iterations: int = 40  # at most, for every later frame
     first_init: str = "content"  # content or noise
     init: str = "warped"  # later frames: warped, previous, content or noise
+    offsets: tuple[int, ...] = (1,)  # how many frames back the temporal loss looks; Ruder's long term: 1, 10, 20, 40
+    passes: int = 1  # more than one: alternately forward and backward through every shot
+    temporal_pass: int | None = None  # first pass with a temporal loss, counted from 1; None: half of them
     stop_change: float = 1e-4  # stop when the loss changes by less than this share ...
     stop_window: int = 10  # ... over so many iterations
     seed: int = 0
@@ -119,11 +122,25 @@ class OptimizeSettings:
         for name in ("content_layers", "style_layers"):
             if not getattr(self, name):
                 raise InputError(f"{name} needs at least one level; to do without it set its weight to 0")
+        self.check_passes()
         if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
             raise InputError(f"[stylize] learning_rate must be more than 0, not {self.learning_rate}")
         for name in ("content_weight", "style_weight", "temporal_weight", "tv_weight", "stop_change"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"[stylize] {name} must be 0 or more, not {getattr(self, name)}")
+
+    def check_passes(self) -> None:
+        """Raise InputError for offsets and passes that cannot be painted with."""
+        if not self.offsets or min(self.offsets) < 1 or list(self.offsets) != sorted(set(self.offsets)):
+            raise InputError("--long-term is a rising list of frames, such as 1,10,20,40")
+        if self.passes < 1:
+            raise InputError(f"--passes must be at least 1, not {self.passes}")
+        if self.passes > 1 and self.offsets != (1,):
+            raise InputError("--long-term is for one pass: leave out --passes or --long-term")
+        if self.temporal_pass is not None and not 2 <= self.temporal_pass <= self.passes:
+            raise InputError(
+                f"[stylize] temporal_pass is between 2 and passes ({self.passes}), not {self.temporal_pass}"
+            )
 
 
 @dataclass(frozen=True)

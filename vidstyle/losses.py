@@ -6,6 +6,8 @@ multiplied by 255² (``PIXEL_SCALE``): weights then mean what they mean there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -66,6 +68,17 @@ def temporal_loss(stylized: Tensor, prior: Tensor, consistency: Tensor) -> Tenso
         consistency: c in [0, 1], ``(N, 1, H, W)`` or ``(H, W)``; 0 where the prior cannot be trusted.
     """
     return PIXEL_SCALE * (consistency * (stylized - prior).square()).mean()
+
+
+def long_term_consistency(consistencies: Sequence[Tensor]) -> list[Tensor]:
+    """What each of several priors is trusted with, given those nearer in time (Ruder 2016).
+
+    max(0, c_j − Σ of the c of all nearer ones): a far frame speaks only for what no nearer one can tell. In the order
+    nearest first, each ``(H, W)`` in [0, 1]; so are the results.
+    """
+    covered = accumulate(consistencies[:-1])
+    further = [(c - nearer).clamp_min(0) for c, nearer in zip(consistencies[1:], covered, strict=True)]
+    return [*consistencies[:1], *further]
 
 
 def total_variation(frames: Tensor) -> Tensor:

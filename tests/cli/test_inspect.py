@@ -140,7 +140,7 @@ def test_a_job_is_found_by_id_output_and_movie(done: Work, tmp_path: Path) -> No
 def test_a_half_done_job_shows_what_is_there(copied: Work, tmp_path: Path) -> None:
     plan = plan_of(copied)
     for frame in range(12, FRAMES):
-        plan.stages.stylize(CUT).path(f"{frame:08d}").unlink()
+        plan.stages.stylize((CUT, FRAMES)).path(f"{frame:08d}").unlink()
         copied.pair(plan.stages.flow, frame).unlink()
         copied.pair(plan.stages.consistency, frame).unlink()
     for kind, line in (

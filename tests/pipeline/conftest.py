@@ -78,8 +78,8 @@ class Work:
 
     def stylized(self, frame: int, plan: Plan | None = None) -> Path:
         plan = plan or self.plan()
-        first = max(first for first, _ in plan.shots if first <= frame)
-        return plan.stages.stylize(first).path(frame_name(frame))
+        shot = max(shot for shot in plan.shots if shot[0] <= frame)
+        return plan.stages.stylize(shot).path(frame_name(frame))
 
     def pair(self, shelf: Shelf[Any], frame: int) -> Path:
         return shelf.path(pair_name(frame, frame - 1))

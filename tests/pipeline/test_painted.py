@@ -58,7 +58,7 @@ def test_the_next_step_sees_what_is_stored(empty: Work, monkeypatch: pytest.Monk
     empty.paint()
     plan = empty.plan()
     for frame in range(FRAMES):
-        stored = plan.stages.stylize(CUT if frame >= CUT else 0).load(frame_name(frame))
+        stored = plan.stages.stylize((CUT, FRAMES) if frame >= CUT else (0, CUT)).load(frame_name(frame))
         assert stored is not None
         np.testing.assert_array_equal(stored.value.pixels, quantize_frame(gave[frame].numpy()))
         if frame in (0, CUT):
@@ -78,9 +78,9 @@ def test_cuda_paints_as_the_cpu_does(empty: Work, reference: Work) -> None:
     empty.paint(device="cuda")
     ours, theirs = empty.plan(device="cuda"), reference.plan()
     for frame in range(FRAMES):
-        first = CUT if frame >= CUT else 0
-        a = ours.stages.stylize(first).load(frame_name(frame))
-        b = theirs.stages.stylize(first).load(frame_name(frame))
+        shot = (CUT, FRAMES) if frame >= CUT else (0, CUT)
+        a = ours.stages.stylize(shot).load(frame_name(frame))
+        b = theirs.stages.stylize(shot).load(frame_name(frame))
         assert a is not None
         assert b is not None
         apart = np.abs(a.value.pixels.astype(int) - b.value.pixels)

@@ -148,8 +148,8 @@ def test_a_start_inside_a_shot_begins_a_new_one(painted: Work) -> None:
     assert sorted(name.name for name in new if name.name != "about.json") == [
         frame_name(frame) for frame in range(FRAME, CUT)
     ]
-    fresh = plan.stages.stylize(FRAME).load(frame_name(FRAME))
-    old = painted.plan().stages.stylize(0).load(frame_name(FRAME))
+    fresh = plan.stages.stylize((FRAME, CUT)).load(frame_name(FRAME))
+    old = painted.plan().stages.stylize((0, CUT)).load(frame_name(FRAME))
     assert fresh is not None
     assert old is not None
     assert (fresh.value.pixels != old.value.pixels).any()

@@ -49,10 +49,10 @@ def test_every_frame_and_pair_is_stored(reference: Work) -> None:
     plan = reference.plan()
     assert plan.shots == [(0, CUT), (CUT, FRAMES)]
     assert len(list(plan.stages.decode.names())) == FRAMES
-    assert [len(list(plan.stages.stylize(first).names())) for first in (0, CUT)] == [CUT, FRAMES - CUT]
+    assert [len(list(plan.stages.stylize(shot).names())) for shot in plan.shots] == [CUT, FRAMES - CUT]
     assert len(list(plan.stages.consistency.names())) == FRAMES - 2  # one for each frame with one before it in its shot
     assert len(list(plan.stages.flow.names())) == 2 * (FRAMES - 2)
-    meta = plan.stages.stylize(0).meta("00000001")
+    meta = plan.stages.stylize((0, CUT)).meta("00000001")
     assert meta is not None
     assert {"time", "duration", "tools"} <= set(meta)
 
@@ -141,6 +141,6 @@ def test_a_shot_that_fails_costs_no_other(empty: Work, monkeypatch: pytest.Monke
             empty.paint()
     assert error.value.exit_code == 3
     assert not empty.output.exists()
-    assert len(list(empty.plan().stages.stylize(CUT).names())) == FRAMES - CUT
+    assert len(list(empty.plan().stages.stylize((CUT, FRAMES)).names())) == FRAMES - CUT
     empty.paint()
     assert empty.output.exists()

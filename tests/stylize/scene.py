@@ -14,6 +14,7 @@ from vidstyle.nets.calibration import dead_leaves
 from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
 from vidstyle.stylize.base import Prior, Progress, State
 from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.schedule import Turn
 
 WIDTH, HEIGHT = SIZE = (48, 32)
 #: Few iterations, and weights that stay what they are here when the defaults are tuned.
@@ -71,5 +72,6 @@ def paint(
     seed: int = 1,
     progress: Progress = ignore,
     state: State | None = None,
+    turn: Turn = Turn(0, 0),  # noqa: B008 (a tuple)
 ) -> Tensor:
-    return stylizer.step(frame, priors, state, seed=seed, progress=progress)[0]
+    return stylizer.step(frame, priors, state, turn=turn, seed=seed, progress=progress)[0]

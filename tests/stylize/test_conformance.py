@@ -10,8 +10,9 @@ from torch import Tensor
 
 from tests.stylize.scene import HEIGHT, SIZE, WIDTH, frame, picture, prior, stylizer
 from vidstyle.config import METHODS
-from vidstyle.stylize.base import Need, Prior, Stylizer
+from vidstyle.stylize.base import Prior, Stylizer
 from vidstyle.stylize.none import NoneStylizer
+from vidstyle.stylize.schedule import Schedule, Turn, schedule_of
 
 MAKERS: dict[str, Callable[[], Stylizer]] = {
     "none": NoneStylizer,
@@ -19,43 +20,44 @@ MAKERS: dict[str, Callable[[], Stylizer]] = {
 }
 
 
+SHOT = (5, 70)
+
+
 @pytest.fixture(params=METHODS)
-def method(request: pytest.FixtureRequest) -> Stylizer:
+def name(request: pytest.FixtureRequest) -> str:
     assert request.param in MAKERS, f"say here how to make a small {request.param!r}"
-    return MAKERS[request.param]()
+    return str(request.param)
 
 
-def priors_for(needs: list[Need]) -> list[Prior]:
+@pytest.fixture
+def method(name: str) -> Stylizer:
+    return MAKERS[name]()
+
+
+@pytest.fixture
+def schedule(name: str) -> Schedule:
+    return schedule_of(METHODS[name]())
+
+
+def priors_for(schedule: Schedule, number: int) -> list[Prior]:
+    needs = schedule.needs(Turn(0, number), SHOT)
     return [prior(picture(10 + index), 0.5) for index in range(len(needs))]
 
 
-def step(method: Stylizer, number: int, shares: list[float] | None = None) -> Tensor:
-    """Paint frame ``number`` of a shot that begins at 5, in a process that has not painted the frame before."""
-    needs = list(method.needs(number, 5))
+def step(method: Stylizer, schedule: Schedule, number: int, shares: list[float] | None = None) -> Tensor:
+    """Paint frame ``number``, in a process that has not painted the frame before."""
     state = None
-    if number > 5:
-        _, state = method.step(picture(3), priors_for(list(method.needs(5, 5))), None, seed=1, progress=lambda _: None)
+    if number > SHOT[0]:
+        first = {"turn": Turn(0, SHOT[0]), "seed": 1, "progress": lambda _: None}
+        _, state = method.step(picture(3), priors_for(schedule, SHOT[0]), None, **first)
     progress = (lambda _: None) if shares is None else shares.append
-    return method.step(frame(), priors_for(needs), state, seed=2, progress=progress)[0]
-
-
-def test_the_first_frame_of_a_shot_needs_nothing_before_it(method: Stylizer) -> None:
-    assert all(need.frame >= 5 for need in method.needs(5, 5))
-    assert Need(0, 4) not in method.needs(5, 5)
-
-
-def test_a_frame_needs_only_what_can_be_there_already(method: Stylizer) -> None:
-    for number in (6, 7, 60):
-        for need in method.needs(number, 5):
-            assert need.frame >= 5
-            assert need.pass_number >= 0
-            assert need.frame < number or need.pass_number > 0
-        assert list(method.needs(number, 5)) == list(method.needs(number, 5))
+    priors = priors_for(schedule, number)
+    return method.step(frame(), priors, state, turn=Turn(0, number), seed=2, progress=progress)[0]
 
 
 @pytest.mark.parametrize("number", [5, 6])
-def test_what_is_painted_is_a_frame(method: Stylizer, number: int) -> None:
-    stylized = step(method, number)
+def test_what_is_painted_is_a_frame(method: Stylizer, schedule: Schedule, number: int) -> None:
+    stylized = step(method, schedule, number)
     assert stylized.shape == (3, HEIGHT, WIDTH)
     assert stylized.dtype == torch.float32
     assert stylized.min() >= 0
@@ -64,17 +66,19 @@ def test_what_is_painted_is_a_frame(method: Stylizer, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [5, 6])
-def test_the_same_step_gives_the_same_bits_whatever_ran_before(method: Stylizer, number: int) -> None:
-    first = step(method, number)
+def test_the_same_step_gives_the_same_bits_whatever_ran_before(
+    method: Stylizer, schedule: Schedule, number: int
+) -> None:
+    first = step(method, schedule, number)
     torch.manual_seed(99)
     torch.rand(5)
-    assert torch.equal(step(method, number), first)
+    assert torch.equal(step(method, schedule, number), first)
 
 
-def test_what_comes_in_is_not_changed(method: Stylizer) -> None:
-    given, priors = frame(), priors_for(list(method.needs(6, 5)))
+def test_what_comes_in_is_not_changed(method: Stylizer, schedule: Schedule) -> None:
+    given, priors = frame(), priors_for(schedule, 6)
     copies = [(p.stylized.clone(), p.warped.clone(), p.consistency.clone()) for p in priors]
-    method.step(given, priors, None, seed=0, progress=lambda _: None)
+    method.step(given, priors, None, turn=Turn(0, 6), seed=0, progress=lambda _: None)
     assert torch.equal(given, frame())
     for p, (stylized, warped, consistency) in zip(priors, copies, strict=True):
         assert torch.equal(p.stylized, stylized)
@@ -82,9 +86,9 @@ def test_what_comes_in_is_not_changed(method: Stylizer) -> None:
         assert torch.equal(p.consistency, consistency)
 
 
-def test_progress_rises_within_0_and_1(method: Stylizer) -> None:
+def test_progress_rises_within_0_and_1(method: Stylizer, schedule: Schedule) -> None:
     shares: list[float] = []
-    step(method, 5, shares)
+    step(method, schedule, 5, shares)
     assert shares == sorted(shares)
     assert all(0 <= share <= 1 for share in shares)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,8 +12,9 @@ from tests.stylize.scene import FAST, HEIGHT, SIZE, START_ONLY, WIDTH, encoder, 
 from tests.stylize.scene import stylizer as make
 from vidstyle import losses
 from vidstyle.config import OptimizeSettings, StyleSettings
-from vidstyle.stylize.base import Need, Prior
+from vidstyle.stylize.base import Prior
 from vidstyle.stylize.optimize import OptimizeStylizer, Targets, resize_style
+from vidstyle.stylize.schedule import Turn
 
 
 def total_loss(stylizer: OptimizeStylizer, x: Tensor, *priors: Prior) -> float:
@@ -106,6 +109,33 @@ def test_time_is_measured_against_the_warped_prior_where_it_is_trusted() -> None
     assert stylizer.terms(frame()[None], targets, (before,))["temporal"].item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_far_priors_hold_only_what_near_ones_leave() -> None:
+    near, far = replace(prior(picture(4), 0.7), offset=1), replace(prior(picture(5), 0.9), offset=10)
+    held = make(offsets=(1, 10)).temporal_priors([near, far], Turn(0, 12))
+    assert [p.warped is q.warped for p, q in zip(held, (near, far), strict=True)] == [True, True]
+    assert held[0].consistency.mean().item() == pytest.approx(0.7)
+    assert held[1].consistency.mean().item() == pytest.approx(0.2)
+
+
+def test_the_temporal_loss_begins_with_half_of_the_passes() -> None:
+    itself, neighbour = replace(prior(picture(4), 1.0), offset=0), replace(prior(picture(5), 0.5), offset=-1)
+    stylizer = make(passes=15)
+    held = [len(stylizer.temporal_priors([itself, neighbour], Turn(number, 3))) for number in range(15)]
+    assert held == [0] * 7 + [1] * 8  # from the 8th on, and never to itself
+    assert stylizer.weights()["temporal"] == FAST.temporal_weight / 2
+
+
+def test_a_later_pass_begins_with_itself_and_its_neighbour_where_that_is_trusted() -> None:
+    trust = torch.zeros(HEIGHT, WIDTH)
+    trust[:, 10:] = 1.0
+    itself, neighbour = replace(prior(picture(4), 1.0), offset=0), replace(prior(picture(5), trust), offset=1)
+    painted = paint(make(START_ONLY, passes=3), frame(), itself, neighbour, turn=Turn(1, 3))
+    torch.testing.assert_close(painted[:, :, :10], picture(4)[:, :, :10], atol=1e-5, rtol=0)
+    torch.testing.assert_close(painted[:, :, 10:], (picture(4) + picture(5))[:, :, 10:] / 2, atol=1e-5, rtol=0)
+    alone = paint(make(START_ONLY, passes=3), frame(), itself, turn=Turn(2, 3))
+    torch.testing.assert_close(alone, picture(4), atol=1e-5, rtol=0)
+
+
 # ---- seeds and starts
 
 
@@ -189,13 +219,6 @@ def test_a_still_scene_is_held_only_where_the_prior_is_trusted() -> None:
     assert left < 0.3 * right
 
 
-def test_it_needs_the_frame_before_within_the_shot() -> None:
-    stylizer = make()
-    assert list(stylizer.needs(5, 5)) == []
-    assert list(stylizer.needs(6, 5)) == [Need(0, 5)]
-    assert list(stylizer.needs(9, 5)) == [Need(0, 8)]
-
-
 def test_the_first_frame_has_its_own_number_of_iterations() -> None:
     stylizer = make(first_iterations=4, iterations=2)
     shares: list[float] = []
@@ -222,7 +245,7 @@ def test_progress_can_stop_a_frame() -> None:
 
 
 def test_nothing_is_carried_besides_the_painting() -> None:
-    assert make().step(frame(), (), None, seed=1, progress=lambda _: None)[1] is None
+    assert make().step(frame(), (), None, turn=Turn(0, 0), seed=1, progress=lambda _: None)[1] is None
 
 
 @pytest.mark.parametrize("learning_rate", [0.02, 3.0])

@@ -24,7 +24,7 @@ from vidstyle.cli.common import (
     stop_on_signals,
 )
 from vidstyle.cli.display import Display
-from vidstyle.cli.values import StyleValue, Time
+from vidstyle.cli.values import Offsets, StyleValue, Time
 from vidstyle.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
          help="What the first frame of a shot begins as  [default: content]")  # fmt: skip
 @setting("stylize", "init", type=click.Choice(["warped", "previous", "content", "noise"]),
          help="What later frames begin as  [default: warped]")  # fmt: skip
+@setting("stylize", "offsets", flag="--long-term", type=Offsets(),
+         help="Frames back that a frame is held to, such as 1,10,20,40  [default: 1]")  # fmt: skip
+@setting("stylize", "passes", type=int,
+         help="Times to go through every shot, forward and backward in turn  [default: 1]")  # fmt: skip
 @setting("stylize", "seed", type=int, help="Of the random numbers  [default: 0]")
 @setting("stylize", "encoder", type=click.Choice(["compact", "vgg19"]),
          help="The network that sees style and content  [default: compact, which is built in]")  # fmt: skip

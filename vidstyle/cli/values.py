@@ -28,6 +28,20 @@ class Time(click.ParamType):
         return hours * 3600 + minutes * 60 + seconds
 
 
+class Offsets(click.ParamType):
+    """Numbers of frames, "1,10,20,40", as a list."""
+
+    name = "frames"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """Raises click's usage error for anything else."""
+        if isinstance(value, list):
+            return value
+        if not re.fullmatch(r"\d+(,\d+)*", value):
+            self.fail(f"{value!r} is not a list of frames: write 1,10,20,40", param, ctx)
+        return [int(number) for number in value.split(",")]
+
+
 class StyleValue(click.ParamType):
     """A picture with options after commas: ``a.jpg,weight=0.7,scale=1.5``. Gives a table of Style's fields."""
 

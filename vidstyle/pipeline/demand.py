@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -32,7 +32,8 @@ from vidstyle.store import (
     quantize_frame,
     quantize_mask,
 )
-from vidstyle.stylize.base import Prior, Progress, Stylizer, frame_seed
+from vidstyle.stylize.base import Prior, Progress, State, Stylizer, frame_seed
+from vidstyle.stylize.schedule import Schedule, Shot, Turn, missing_turns
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -212,10 +213,11 @@ class Painter:
     ``stylizer`` is called when the first frame must be painted: with everything stored, no network is loaded.
     """
 
-    shelf: Shelf[Painted]
-    seed_key: str  # what random numbers are drawn from, with the frame's number
-    first: int  # first frame of the shot
-    recent: Recent[Painted]  # by frame
+    shot: Shot
+    schedule: Schedule
+    shelves: Sequence[Shelf[Painted]]  # by pass
+    seed_keys: Sequence[str]  # by pass: what random numbers are drawn from, with the frame's number
+    recent: Recent[Painted]  # by turn
     frames: Frames
     consistencies: Consistencies
     stylizer: Callable[[], Stylizer]
@@ -223,64 +225,84 @@ class Painter:
     timeline: Timeline
     tools: dict[str, str]
 
-    def has(self, frame: int) -> bool:
-        return self.shelf.has(frame_name(frame))
+    def has(self, turn: Turn) -> bool:
+        return self.shelves[turn.pass_number].has(frame_name(turn.frame))
 
-    def get(self, frame: int, progress: Progress = lambda share: None) -> Painted:
-        """The stylized frame: stored, or painted after whatever it needs. ``progress`` is of the frame itself."""
-        pending = [frame]
+    def missing(self) -> list[Turn]:
+        """What must be painted until the whole shot is there, in order."""
+        return missing_turns(self.schedule, self.shot, self.has)
+
+    def kind(self, turn: Turn) -> int:
+        """0: it is painted from nothing; 1: from earlier paintings."""
+        return 1 if self.schedule.needs(turn, self.shot) else 0
+
+    def final(self, frame: int) -> Painted:
+        """The frame as it goes into the movie."""
+        return self.get(Turn(self.schedule.passes - 1, frame))
+
+    def get(self, turn: Turn, progress: Progress = lambda share: None) -> Painted:
+        """A painting: stored, or painted after whatever it needs. ``progress`` is of this one itself."""
+        pending = [turn]
         while pending:
             now = pending[-1]
             if self.find(now) is None:
-                missing = [n for n in self.needed(now) if self.find(n) is None]
+                missing = [need for need in self.schedule.needs(now, self.shot) if self.find(need) is None]
                 if missing:
                     pending += missing
                     continue
                 self.recent.put(now, self.paint(now, progress))
             pending.pop()
-        found = self.find(frame)
+        found = self.find(turn)
         assert found is not None
         return found
 
-    def find(self, frame: int) -> Painted | None:
-        if frame in self.recent.values:
-            return self.recent.values[frame]
-        stored = self.shelf.load(frame_name(frame))
+    def find(self, turn: Turn) -> Painted | None:
+        if turn in self.recent.values:
+            return self.recent.values[turn]
+        stored = self.shelves[turn.pass_number].load(frame_name(turn.frame))
         if stored is None:
             return None
-        self.recent.put(frame, stored.value)
+        self.recent.put(turn, stored.value)
         return stored.value
 
-    def needed(self, frame: int) -> list[int]:
-        return [need.frame for need in self.stylizer().needs(frame, self.first)]
-
-    def paint(self, frame: int, progress: Progress) -> Painted:
-        needed = self.needed(frame)
-        priors = [self.prior(frame, other) for other in needed]
-        before = self.find(frame - 1) if needed else None
+    def paint(self, turn: Turn, progress: Progress) -> Painted:
+        number, frame = turn
+        needed = self.schedule.needs(turn, self.shot)
+        priors = [self.prior(turn, need) for need in needed]
         stylized, state = self.stylizer().step(
             self.tensor(frame_to_float(self.frames.get(frame))),
             priors,
-            before.state if before else None,
-            seed=frame_seed(self.seed_key, frame),
+            self.state_before(turn, needed),
+            turn=turn,
+            seed=frame_seed(self.seed_keys[number], frame),
             progress=progress,
         )
         if not torch.isfinite(stylized).all():
             raise PaintError(f"frame {frame}: the loss grew without bound; try --optimizer adam or smaller weights")
         painted = Painted(quantize_frame(stylized.cpu().numpy()), state)
         times = {"time": self.timeline.time(frame), "duration": self.timeline.duration(frame)}
-        self.shelf.save(frame_name(frame), painted, {**times, "tools": self.tools})
+        self.shelves[number].save(frame_name(frame), painted, {**times, "tools": self.tools})
         return painted
 
-    def prior(self, frame: int, other: int) -> Prior:
-        mask, flow = self.consistencies.get(frame, other)
-        painted = self.find(other)
+    def state_before(self, turn: Turn, needed: Sequence[Turn]) -> State | None:
+        """What the neighbour that this pass painted last gave to be carried on."""
+        number, frame = turn
+        neighbours = [need for need in needed if need.pass_number == number and abs(need.frame - frame) == 1]
+        before = self.find(neighbours[0]) if neighbours else None
+        return None if before is None else before.state
+
+    def prior(self, turn: Turn, need: Turn) -> Prior:
+        painted = self.find(need)
         assert painted is not None
         stylized = self.tensor(frame_to_float(painted.pixels))
+        if need.frame == turn.frame:
+            return Prior(stylized, stylized, torch.ones_like(stylized[0]), offset=0)
+        mask, flow = self.consistencies.get(turn.frame, need.frame)
         return Prior(
             stylized=stylized,
             warped=backward_warp(stylized, self.tensor(flow)),
             consistency=self.tensor(mask_to_float(mask)),
+            offset=turn.frame - need.frame,
         )
 
     def tensor(self, array: Floats) -> torch.Tensor:

@@ -88,7 +88,7 @@ class Inspection:
         return self.painted_shelf(frame).has(frame_name(frame))
 
     def painted_shelf(self, frame: int) -> Shelf[Painted]:
-        return self.plan.stages.stylize(self.shots[self.shot_of(frame)][0])
+        return self.plan.stages.stylize(self.shots[self.shot_of(frame)])
 
 
 def open_inspection(job: Job, root: Path, monitor: Monitor, painting: bool = False) -> Inspection:

@@ -29,6 +29,7 @@ from vidstyle.pipeline.stages import (
     working_size,
 )
 from vidstyle.store import JSON, Shelf, Store, content_key, frame_name, pair_name
+from vidstyle.stylize.schedule import Turn, all_turns, missing_turns, pairs_of
 
 
 @dataclass(frozen=True)
@@ -201,26 +202,20 @@ class StageStatus:
 
 def stage_status(plan: Plan) -> list[StageStatus]:
     """Per stage: what there is, what will be made, and why. Looks at names only: damage shows when it is read."""
+    frames, written = range(*plan.frames), plan.is_written
+    turns, lacking, pairs, pairs_to_do = plan_turns(plan)
+    to_paint = {turn.frame for turn in lacking}
+
+    def row(stage: str, has: Callable[[str], bool], names: list[str], needed: list[str]) -> tuple[str, int, int, int]:
+        return stage, sum(map(has, names)), len(names), sum(not has(name) for name in needed)
+
     stages = plan.stages
-    painted = {
-        frame
-        for first, last in plan.shots
-        for frame in present(stages.stylize(first).has, frame_name, range(first, last))
-    }
-    frames = range(*plan.frames)
-    missing = [frame for frame in frames if frame not in painted]
-    starts = {first for first, _ in plan.shots}
-    pairs = [frame for frame in missing if frame not in starts] if plan.request.method != "none" else []
-    decoded = set(present(stages.decode.has, frame_name, frames))
-    masks = set(present(stages.consistency.has, pair_to_previous, frames))
-    flows = set(present(stages.flow.has, pair_to_previous, frames))
-    all_pairs = len(frames) - len(starts) if plan.request.method != "none" else 0
-    written = plan.is_written
+    all_pairs, open_pairs = ([pair_name(*pair) for pair in some] for some in (pairs, pairs_to_do))
     rows = [
-        ("decode", len(decoded), len(frames), len([f for f in missing if f not in decoded])),
-        ("flow", len(flows), all_pairs, len([f for f in pairs if f not in flows])),
-        ("consistency", len(masks), all_pairs, len([f for f in pairs if f not in masks])),
-        ("stylize", len(painted), len(frames), len(missing)),
+        row("decode", stages.decode.has, [frame_name(f) for f in frames], [frame_name(f) for f in to_paint]),
+        row("flow", stages.flow.has, all_pairs, open_pairs),
+        row("consistency", stages.consistency.has, all_pairs, open_pairs),
+        ("stylize", turns - len(lacking), turns, len(lacking)),
         ("encode", int(written), 1, int(not written)),
     ]
     return [StageStatus(*row, why=reason(*row)) for row in rows]
@@ -232,9 +227,21 @@ def reason(stage: str, done: int, total: int, to_do: int) -> str:
     return "everything is there" if done == total else "what is painted already needs no more of it"
 
 
-def pair_to_previous(frame: int) -> str:
-    return pair_name(frame, frame - 1) if frame else "none"
+def plan_turns(plan: Plan) -> tuple[int, list[Turn], set[tuple[int, int]], set[tuple[int, int]]]:
+    """How many paintings the plan takes, those that are not made, and the pairs of frames that both are made from."""
+    schedule = plan.stages.schedule
+    count, lacking, pairs, open_pairs = 0, [], set(), set()
+    for shot in plan.shots:
+        turns = list(all_turns(schedule, shot))
+        missing = missing_turns(schedule, shot, painted_in(plan.stages, shot))
+        count += len(turns)
+        lacking += missing
+        pairs |= pairs_of(schedule, shot, turns)
+        open_pairs |= pairs_of(schedule, shot, missing)
+    return count, lacking, pairs, open_pairs
 
 
-def present(has: Callable[[str], bool], name: Callable[[int], str], frames: range) -> list[int]:
-    return [frame for frame in frames if has(name(frame))]
+def painted_in(stages: Stages, shot: Shot) -> Callable[[Turn], bool]:
+    """Tells which paintings of a shot are stored."""
+    shelves = [stages.stylize(shot, number) for number in range(stages.schedule.passes)]
+    return lambda turn: shelves[turn.pass_number].has(frame_name(turn.frame))

@@ -26,11 +26,11 @@ from vidstyle.pipeline.given_flow import GivenFlow
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.plan import Plan, file_record, output_name
-from vidstyle.pipeline.stages import Shot
 from vidstyle.store import publish, sweep, temporary_path
 from vidstyle.stylize.base import Stylizer
 from vidstyle.stylize.none import NoneStylizer
 from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.schedule import Turn
 
 
 class ShotsFailed(VidstyleError):  # noqa: N818 (named for what it says)
@@ -69,10 +69,11 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
         self.stylizer: Callable[[], Stylizer] = cache(lambda: build_stylizer(plan, self.device))
         self.painters = {
-            first: Painter(
-                shelf=stages.stylize(first),
-                seed_key=stages.seed_key(first),
-                first=first,
+            shot[0]: Painter(
+                shot=shot,
+                schedule=stages.schedule,
+                shelves=[stages.stylize(shot, number) for number in range(stages.schedule.passes)],
+                seed_keys=[stages.seed_key(shot, number) for number in range(stages.schedule.passes)],
                 recent=recent,
                 frames=self.frames,
                 consistencies=self.consistencies,
@@ -81,7 +82,7 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
                 timeline=plan.timeline,
                 tools=tools,
             )
-            for first, _ in plan.shots
+            for shot in plan.shots
         }
 
     def __exit__(self, *error: object) -> None:
@@ -128,86 +129,88 @@ def is_installed(package: str) -> bool:
 
 
 class TimeLeft:
-    """Seconds until everything is painted: estimated at first, measured as soon as frames are done."""
+    """Seconds until everything is painted: estimated at first, measured as soon as something is done.
 
-    def __init__(self, first_frames: int, later_frames: int, estimate: tuple[float, float]) -> None:
-        self.left = [first_frames, later_frames]
+    Turns are of two kinds: 0 begins from nothing, as the first frame of a shot; 1 from earlier paintings.
+
+    Args:
+        left: how many of each kind are to be painted.
+        estimate: seconds for one of each kind.
+    """
+
+    def __init__(self, left: tuple[int, int], estimate: tuple[float, float]) -> None:
+        self.left = list(left)
         self.seconds = [0.0, 0.0]
         self.done = [0, 0]
         self.estimate = estimate
 
-    def per_frame(self, kind: int) -> float:
+    def per_turn(self, kind: int) -> float:
         return self.seconds[kind] / self.done[kind] if self.done[kind] else self.estimate[kind]
 
-    def add(self, is_first: bool, seconds: float) -> None:
-        kind = 0 if is_first else 1
+    def add(self, kind: int, seconds: float) -> None:
         self.left[kind] -= 1
         self.done[kind] += 1
         self.seconds[kind] += seconds
 
     def total(self) -> float:
-        return sum(self.left[kind] * self.per_frame(kind) for kind in (0, 1))
+        return sum(self.left[kind] * self.per_turn(kind) for kind in (0, 1))
 
 
 def paint_all(studio: Studio) -> list[str]:
     """Paint every frame that is not stored; what went wrong with the shots that failed."""
     plan, monitor = studio.plan, studio.monitor
-    missing = unpainted(studio)
-    if not missing:
+    work = unpainted(studio)
+    if not any(work.values()):
         return []
     monitor.check()
-    left = time_left(studio, missing)
+    left = time_left(studio, work)
     if left.total() > 0:
+        last_pass = plan.stages.schedule.passes - 1
+        count = sum(turn.pass_number == last_pass for turns in work.values() for turn in turns)
         monitor.note(
-            f"painting {len(missing)} of {plan.frame_count} frames at {plan.size[0]}×{plan.size[1]} on "
+            f"painting {count} of {plan.frame_count} frames at {plan.size[0]}×{plan.size[1]} on "
             f"{studio.device} will take about {duration(left.total())}"
         )
     failures = []
-    for shot in plan.shots:
+    for first, turns in work.items():
         try:
-            paint_shot(studio, shot, left)
+            paint_shot(studio, studio.painters[first], turns, left)
         except (MediaError, PaintError) as error:
-            failures.append(f"shot at frame {shot[0]}: {error}")
+            failures.append(f"shot at frame {first}: {error}")
             monitor.note(failures[-1])
     return failures
 
 
-def unpainted(studio: Studio) -> list[int]:
-    """The frames that were asked for and are not stored."""
-    return [frame for shot in studio.plan.shots for frame in unpainted_of(studio, shot)]
+def unpainted(studio: Studio) -> dict[int, list[Turn]]:
+    """What must be painted, by the shots' first frames, in order."""
+    return {first: painter.missing() for first, painter in studio.painters.items()}
 
 
-def unpainted_of(studio: Studio, shot: Shot) -> Iterator[int]:
-    painter = studio.painters[shot[0]]
-    return (frame for frame in range(*shot) if not painter.has(frame))
-
-
-def time_left(studio: Studio, frames: list[int]) -> TimeLeft:
-    """The time that painting ``frames`` will take, by a trial of the method at their size."""
-    firsts = sum(frame in studio.painters for frame in frames)
+def time_left(studio: Studio, work: dict[int, list[Turn]]) -> TimeLeft:
+    """The time that painting will take, by a trial of the method at the movie's size."""
+    kinds = [studio.painters[first].kind(turn) for first, turns in work.items() for turn in turns]
     with enough_memory(studio.plan.size):
-        first, later = studio.stylizer().seconds_per_frame(studio.plan.size) if frames else (0.0, 0.0)
-        if later and len(frames) > firsts:
+        first, later = studio.stylizer().seconds_per_frame(studio.plan.size) if kinds else (0.0, 0.0)
+        if later and 1 in kinds:
             later += studio.flows.seconds_per_frame(studio.plan.size)
-    return TimeLeft(firsts, len(frames) - firsts, (first, later))
+    return TimeLeft((kinds.count(0), kinds.count(1)), (first, later))
 
 
-def paint_shot(studio: Studio, shot: Shot, left: TimeLeft) -> None:
+def paint_shot(studio: Studio, painter: Painter, turns: list[Turn], left: TimeLeft) -> None:
     """Paint what is missing of one shot, saying after each step how far everything is."""
-    painter, monitor, offset = studio.painters[shot[0]], studio.monitor, studio.plan.frames[0]
-    for frame in unpainted_of(studio, shot):
+    monitor, count, passes = studio.monitor, studio.plan.frame_count, painter.schedule.passes
+    for turn in turns:
         monitor.check()
-        is_first = frame == shot[0]
-        started = time.monotonic()
+        kind, started = painter.kind(turn), time.monotonic()
 
-        def watch(share: float, frame: int = frame, is_first: bool = is_first) -> None:
-            rest = left.total() - share * left.per_frame(0 if is_first else 1)
-            monitor.progress("paint", frame - offset + share, studio.plan.frame_count, rest)
+        def tell(share: float, kind: int = kind) -> None:
+            done = count - (sum(left.left) - share) / passes
+            monitor.progress("paint", done, count, left.total() - share * left.per_turn(kind))
 
         with enough_memory(studio.plan.size):
-            painter.get(frame, watch)
-        left.add(is_first, time.monotonic() - started)
-        monitor.progress("paint", frame - offset + 1, studio.plan.frame_count, left.total())
+            painter.get(turn, tell)
+        left.add(kind, time.monotonic() - started)
+        tell(0.0)
 
 
 @contextlib.contextmanager
@@ -248,7 +251,7 @@ def write_movie(studio: Studio) -> None:
             for shot in plan.shots:
                 for frame in range(*shot):
                     monitor.check()
-                    writer.write(studio.painters[shot[0]].get(frame).pixels)
+                    writer.write(studio.painters[shot[0]].final(frame).pixels)
                     monitor.progress("encode", frame - plan.frames[0] + 1, plan.frame_count)
             writer.finish()
         # Noted first, as a rename changes none of it: killed between the two, the file would not be known as ours.

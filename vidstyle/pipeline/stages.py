@@ -18,11 +18,11 @@ from vidstyle.pipeline.painted import PAINTED, Painted
 from vidstyle.pipeline.request import Request
 from vidstyle.store import FLOW, FRAME, JSON, MASK, FlowFolder, Shelf, Store, content_key, file_digest
 from vidstyle.structure import to_plain
+from vidstyle.stylize.schedule import Shot, pass_settings, schedule_of
 
 # Raised when a stage's result changes for the same settings and inputs; only what depends on it is made again.
 VERSIONS = {"scan": 1, "decode": 1, "flow": 1, "consistency": 1, "stylize": 1, "encode": 1}
 
-Shot = tuple[int, int]  # half-open range of frame numbers
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
@@ -76,6 +76,7 @@ class Stages:
 
     def __init__(self, request: Request, store: Store, inputs: Inputs, size: tuple[int, int]) -> None:
         self.request, self.store, self.inputs = request, store, inputs
+        self.schedule = schedule_of(request.stylize)
         decode_settings = DecodeSettings(*size)
         self.decode_key = self.key("decode", decode_settings, inputs.movie)
         self.flow_key = self.key("flow", request.flow, self.decode_key, *inputs.flow)
@@ -91,28 +92,33 @@ class Stages:
         about = {"stage": stage, "movie": self.request.movie, "settings": to_plain(settings)}
         return self.store.shelf(stage, key, codec, about)
 
-    def stylize_key(self, first: int) -> str:
-        """The key of the painting of the shot that begins at frame ``first``."""
+    def stylize_key(self, shot: Shot, pass_number: int) -> str:
+        """The key of what a pass paints in a shot."""
         if isinstance(self.request.stylize, NoneSettings):
-            return self.seed_key(first)
-        return self.key("stylize", None, self.seed_key(first), self.inputs.device)
+            return self.seed_key(shot, pass_number)
+        return self.key("stylize", None, self.seed_key(shot, pass_number), self.inputs.device)
 
-    def seed_key(self, first: int) -> str:
+    def seed_key(self, shot: Shot, pass_number: int) -> str:
         """The same but for the device: every device draws the same random numbers."""
         settings = self.request.stylize_settings
         if isinstance(settings, NoneSettings):
             return self.key("stylize", settings, self.decode_key)
-        inputs = (self.decode_key, self.consistency_key, *self.inputs.styles, str(self.inputs.weights))
-        return self.key("stylize", settings, *inputs, str(first))
+        extent = self.schedule.extent(pass_number, shot)
+        flow = (self.consistency_key,) if extent else ()  # what looks at no other frame takes no flow
+        inputs = (self.decode_key, *flow, *self.inputs.styles, str(self.inputs.weights))
+        return self.key("stylize", pass_settings(settings, pass_number), *inputs, *map(str, extent))
 
-    def stylize(self, first: int) -> Shelf[Painted]:
-        about = {"styles": [style.path for style in self.request.styles], "first_frame": first}
+    def stylize(self, shot: Shot, pass_number: int | None = None) -> Shelf[Painted]:
+        """What a pass paints in a shot; without a number the last pass, which is what goes into the movie."""
+        number = self.schedule.passes - 1 if pass_number is None else pass_number
+        about = {"styles": [style.path for style in self.request.styles], "shot": list(shot), "pass": number + 1}
         settings = {**to_plain(self.request.stylize_settings), **about}
-        return self.shelf("stylize", self.stylize_key(first), PAINTED, settings)
+        return self.shelf("stylize", self.stylize_key(shot, number), PAINTED, settings)
 
     def encode_key(self, job_shots: list[Shot]) -> str:
         """The key of the output movie: its frames' keys and the range of each shot."""
-        frames = [f"{self.stylize_key(first)}:{first}-{last}" for first, last in job_shots]
+        last_pass = self.schedule.passes - 1
+        frames = [f"{self.stylize_key(shot, last_pass)}:{shot[0]}-{shot[1]}" for shot in job_shots]
         # A part's sound is cut and its time begins at zero, even where the part is all there is.
         extent = "part" if self.request.is_part else "whole"
         return self.key("encode", self.request.encode, self.inputs.movie, extent, *frames)

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from vidstyle.stylize.schedule import Turn
+
 State = dict[str, Tensor]
 
 
@@ -23,14 +25,7 @@ class Prior:
     stylized: Tensor
     warped: Tensor
     consistency: Tensor
-
-
-@dataclass(frozen=True)
-class Need:
-    """An earlier result that a frame is painted from: the output of ``pass_number`` at ``frame``."""
-
-    pass_number: int
-    frame: int
+    offset: int = 1  # how many frames before now it is; negative: after; 0: the frame itself, in the pass before
 
 
 #: Called while a frame is painted, with the share done in [0, 1]. May raise to stop the work.
@@ -38,26 +33,28 @@ Progress = Callable[[float], None]
 
 
 class Stylizer(Protocol):
-    """Paints one frame at a time. It knows neither files nor the movie; everything comes in as tensors."""
+    """Paints one frame at a time. It knows neither files nor the movie; everything comes in as tensors.
 
-    def needs(self, frame: int, first: int) -> Sequence[Need]:
-        """The earlier results that painting ``frame`` of a shot beginning at ``first`` takes, in order."""
+    In which order it paints a shot, and what each painting is made from, is its schedule (vidstyle.stylize.schedule).
+    """
 
     def step(
-        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, seed: int, progress: Progress
+        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress
     ) -> tuple[Tensor, State | None]:
         """Paint ``frame`` ``(3, H, W)`` in [0, 1].
 
         Args:
-            priors: one for each of ``needs``, in that order.
-            state: what the step of the frame before gave back; None for the first frame of a shot.
+            priors: one for each that the schedule says it needs, in that order.
+            state: what the step of the same pass at the neighbour that was painted before gave back; None for the
+                first that is painted.
+            turn: which frame this is, and which pass.
             seed: for every random number that is drawn; the same for the same job and frame.
         Returns:
             The stylized frame, ``(3, H, W)`` in [0, 1], and what to carry to the next frame.
         """
 
     def seconds_per_frame(self, size: tuple[int, int]) -> tuple[float, float]:
-        """An estimate for frames of ``(width, height)``: seconds for the first frame of a shot, and for later ones."""
+        """An estimate for frames of ``(width, height)``: seconds for what is painted from nothing, and for all else."""
 
 
 def frame_seed(key: str, frame: int) -> int:

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from vidstyle.stylize.base import Need, Prior, Progress, State
+from vidstyle.stylize.base import Prior, Progress, State
+from vidstyle.stylize.schedule import Turn
 
 
 class NoneStylizer:
     """The identity, as a Stylizer."""
 
-    def needs(self, frame: int, first: int) -> Sequence[Need]:
-        return ()
-
     def step(
-        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, seed: int, progress: Progress
+        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress
     ) -> tuple[Tensor, State | None]:
         return frame, None
 

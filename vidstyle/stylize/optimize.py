@@ -1,10 +1,10 @@
-"""Style transfer by optimisation with a temporal loss (Ruder, Dosovitskiy, Brox 2016), single pass, short-term."""
+"""Style transfer by optimisation with temporal losses, in one pass or several (Ruder, Dosovitskiy, Brox 2016)."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from vidstyle import losses
 from vidstyle.config import OptimizeSettings
 from vidstyle.nets.encoder import Encoder
-from vidstyle.stylize.base import Need, Prior, Progress, State
+from vidstyle.stylize.base import Prior, Progress, State
 from vidstyle.stylize.minimize import minimize
+from vidstyle.stylize.schedule import Turn, first_temporal_pass
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,15 @@ class OptimizeStylizer:
                 blend[layer] = blend[layer] + style.weight / total * losses.gram_matrix(value)
         return blend
 
-    def needs(self, frame: int, first: int) -> Sequence[Need]:
-        return () if frame == first else (Need(0, frame - 1),)
-
     def step(
-        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, seed: int, progress: Progress
+        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress
     ) -> tuple[Tensor, State | None]:
         batch = channels_last(frame[None])
         with torch.no_grad():
             targets = Targets(self.encoder(batch, self.settings.content_layers), self.style_grams)
+        held_to = self.temporal_priors(priors, turn)
         stylized = minimize(
-            lambda x: losses.weighted_sum(self.terms(x, targets, priors), self.weights()),
+            lambda x: losses.weighted_sum(self.terms(x, targets, held_to), self.weights()),
             self.start(batch, priors, seed),
             optimizer=self.settings.optimizer,
             iterations=self.settings.iterations if priors else self.settings.first_iterations,
@@ -81,9 +80,17 @@ class OptimizeStylizer:
         return {
             "content": s.content_weight,
             "style": s.style_weight,
-            "temporal": s.temporal_weight,
+            "temporal": s.temporal_weight if s.passes == 1 else s.temporal_weight / 2,  # as in the paper
             "tv": s.tv_weight,
         }
+
+    def temporal_priors(self, priors: Sequence[Prior], turn: Turn) -> list[Prior]:
+        """What the temporal loss holds a frame to: each prior with what is left of its consistency."""
+        if self.settings.passes > 1 and turn.pass_number < first_temporal_pass(self.settings):
+            return []
+        others = [prior for prior in priors if prior.offset]
+        trust = losses.long_term_consistency([prior.consistency for prior in others])
+        return [replace(prior, consistency=left) for prior, left in zip(others, trust, strict=True)]
 
     def terms(self, x: Tensor, targets: Targets, priors: Sequence[Prior]) -> dict[str, Tensor]:
         """Every term of the loss at ``x`` ``(1, 3, H, W)``, before its weight."""
@@ -105,6 +112,8 @@ class OptimizeStylizer:
 
     def start(self, batch: Tensor, priors: Sequence[Prior], seed: int) -> Tensor:
         """Where the optimisation of a frame begins, ``(1, 3, H, W)``."""
+        if priors and not priors[0].offset:
+            return channels_last(blend_neighbours(priors[0].stylized, priors[1:])[None])
         kind = self.settings.init if priors else self.settings.first_init
         if kind == "noise":
             # Drawn on the CPU, so that every device begins with the same picture.
@@ -133,6 +142,15 @@ class OptimizeStylizer:
 
 def sum_over(values: object) -> Tensor:
     return torch.stack(list(values)).sum()  # type: ignore[call-overload]
+
+
+def blend_neighbours(stylized: Tensor, neighbours: Sequence[Prior]) -> Tensor:
+    """What a later pass begins with: a frame and its warped neighbours, where they can be trusted (Ruder 2016).
+
+    (x + Σ c·warped) / (1 + Σ c), all ``(3, H, W)``.
+    """
+    total = stylized + sum(prior.consistency * prior.warped for prior in neighbours)
+    return total / (1 + sum(prior.consistency for prior in neighbours))
 
 
 def channels_last(batch: Tensor) -> Tensor:
