@@ -12,7 +12,7 @@ from vidstyle.losses import gram_matrix
 from vidstyle.nets.calibration import dead_leaves
 from vidstyle.nets.compact import CHANNELS
 from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
-from vidstyle.nets.tiled import ALIGNMENT, HALO, TiledEncoder, spans, tiles
+from vidstyle.nets.tiled import ALIGNMENT, HALO, TILE_PIXELS, TiledEncoder, spans, tiles
 from vidstyle.nets.vgg import CHANNELS_PER_BLOCK, Vgg19Encoder, layer_plan
 from vidstyle.nets.weights import WeightFile
 
@@ -91,7 +91,7 @@ def test_spans_cover_an_axis_once(size: int, count: int) -> None:
 
 @pytest.mark.parametrize("size", [(1080, 1920), (2160, 3840), (4320, 7680), (300, 20_000)])
 def test_tiles_stay_small(size: tuple[int, int]) -> None:
-    parts = tiles(*size, 1 << 20)
+    parts = tiles(*size)
     areas = [(row.end - row.begin) * (column.end - column.begin) for row, column in parts]
     assert sum(areas) == size[0] * size[1]
-    assert max(areas) < 1.5 * (1 << 20)
+    assert max(areas) < 1.5 * TILE_PIXELS

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from vidstyle.nets.encoder import Encoder
 
-HALO = 96
+HALO = 80
 """Pixels around a tile that are computed with it. The deepest level, VGG-19's relu5_1, sees 70 to any side."""
 ALIGNMENT = 16
 """Tiles begin where the pooling of every level begins a new pixel."""
-TILE_PIXELS = 1 << 20
+TILE_PIXELS = 1 << 19
 """About as many pixels are computed at once, the halo not counted."""
 
 
@@ -53,10 +53,16 @@ def spans(size: int, count: int) -> list[Span]:
 
 
 def tiles(height: int, width: int, pixels: int = TILE_PIXELS) -> list[tuple[Span, Span]]:
-    """Tiles (rows, columns) of a frame, each with about as many pixels of its own; one for a small frame."""
-    rows = max(1, round(height / pixels**0.5)) if height * width > pixels else 1
-    columns = max(1, -(-height * width // (pixels * rows)))
-    return [(row, column) for row in spans(height, rows) for column in spans(width, columns)]
+    """Tiles (rows, columns) of a frame, about ``pixels`` each: of all such grids the one with the least to compute."""
+    count = -(-height * width // pixels)
+    grids = [(spans(height, rows), spans(width, -(-count // rows))) for rows in range(1, count + 1)]
+    rows, columns = min(grids, key=lambda grid: outer_length(grid[0]) * outer_length(grid[1]))
+    return [(row, column) for row in rows for column in columns]
+
+
+def outer_length(parts: list[Span]) -> int:
+    """How much is computed along an axis, halos counted."""
+    return sum(part.outer_end - part.outer_begin for part in parts)
 
 
 class TiledEncoder:
