@@ -92,7 +92,7 @@ def test_odd_sizes_keep_all_pixels(any_ffmpeg: str, tmp_path: Path) -> None:
     assert np.abs(frames(out, scan(out)).astype(int) - frames(movie, scan(movie))).mean() < 2
 
 
-@pytest.mark.parametrize("name", ["bt601_full_range.mp4", "bt709_full_range.mp4", "testsrc2_hdr.mp4",
+@pytest.mark.parametrize("name", ["bt601_full_range.mp4", "bt709_full_range.mp4", "h265_10bits.mp4",
                                   "pexels", "unspecified_limited_range.mp4"])  # fmt: skip
 def test_colour_tags_and_values_survive(
     any_ffmpeg: str, real: Callable[[str], Path], tmp_path: Path, name: str
