@@ -35,11 +35,11 @@ class ShotSettings:
 
 @dataclass(frozen=True)
 class DecodeSettings:
-    """The size that the movie is worked on at, in pixels as displayed."""
+    """The size that the movie is worked on at, in pixels as displayed, and how deep."""
 
     width: int
     height: int
-    bit_depth: int = 8
+    bit_depth: int = 8  # per component, 8 or 16
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def test_odd_sizes_keep_all_pixels(any_ffmpeg: str, tmp_path: Path) -> None:
     assert np.abs(frames(out, scan(out)).astype(int) - frames(movie, scan(movie))).mean() < 2
 
 
-@pytest.mark.parametrize("name", ["bt601_full_range.mp4", "bt709_full_range.mp4", "testsrc2_hdr.mp4",
+@pytest.mark.parametrize("name", ["bt601_full_range.mp4", "bt709_full_range.mp4", "h265_10bits.mp4",
                                   "pexels", "unspecified_limited_range.mp4"])  # fmt: skip
 def test_colour_tags_and_values_survive(
     any_ffmpeg: str, real: Callable[[str], Path], tmp_path: Path, name: str
@@ -190,12 +190,12 @@ def test_odd_output_names(
 def test_deep_frames_can_be_written(any_ffmpeg: str, make: Callable[[str], Path], tmp_path: Path) -> None:
     movie = probe(make("narrow.mp4"))
     timeline = scan(movie)
-    with MovieWriter(tmp_path / "out.mp4", movie, timeline, 0, 3, (160, 120), bit_depth=16) as writer:
+    with MovieWriter(tmp_path / "out.mkv", movie, timeline, 0, 3, (160, 120), codec="ffv1", bit_depth=16) as writer:
         for _, image in read_frames(movie, timeline, 0, 3, (160, 120), bit_depth=16):
             writer.write(image)
         writer.finish()
-    out = probe(tmp_path / "out.mp4")
-    assert np.abs(frames(out, scan(out)).astype(int) - frames(movie, timeline, 0, 3)).mean() < 3
+    out = probe(tmp_path / "out.mkv")
+    assert np.abs(frames(out, scan(out)).astype(int) - frames(movie, timeline, 0, 3)).max() <= 2
 
 
 def test_unfinished_files_are_removed(make: Callable[[str], Path], tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
 
-from tests.pipeline.conftest import CUT, FRAMES, Work
+from tests.pipeline.conftest import CUT, FRAMES, TINY, Work
 from vidstyle.pipeline.painted import PAINTED, Painted, decode_painted, encode_painted
 from vidstyle.store import encode_arrays, frame_name, frame_to_float, mask_to_float, quantize_frame
 from vidstyle.stylize.base import Prior
@@ -43,7 +46,18 @@ def test_what_is_not_a_painted_frame_is_refused(payload: bytes) -> None:
         decode_painted(payload)
 
 
-def test_the_next_step_sees_what_is_stored(empty: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny_movie(folder: Path, bits: int) -> Path:
+    """The tiny movie, or a copy of 10 bits per component, which is worked on at 16."""
+    if bits == 8:
+        return TINY
+    encoder = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le")
+    path = folder / "deep.mp4"
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", TINY, *encoder, path], check=True)
+    return path
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_next_step_sees_what_is_stored(empty: Work, monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
     given: list[Sequence[Prior]] = []
     gave: list[torch.Tensor] = []
     step = OptimizeStylizer.step
@@ -55,12 +69,15 @@ def test_the_next_step_sees_what_is_stored(empty: Work, monkeypatch: pytest.Monk
         return result
 
     monkeypatch.setattr(OptimizeStylizer, "step", watch)
-    empty.paint()
-    plan = empty.plan()
+    movie = tiny_movie(empty.folder, bits)
+    small = {"height": 36} if bits == 16 else {}  # one of the two at full size is enough
+    empty.paint(movie, **small)
+    plan = empty.plan(movie, **small)
     for frame in range(FRAMES):
         stored = plan.stages.stylize((CUT, FRAMES) if frame >= CUT else (0, CUT)).load(frame_name(frame))
         assert stored is not None
-        np.testing.assert_array_equal(stored.value.pixels, quantize_frame(gave[frame].numpy()))
+        assert stored.value.pixels.itemsize * 8 == bits
+        np.testing.assert_array_equal(stored.value.pixels, quantize_frame(gave[frame].numpy(), bits))
         if frame in (0, CUT):
             assert given[frame] == []
         if frame + 1 in (CUT, FRAMES):

@@ -59,10 +59,12 @@ SCALER_MATRICES = {
 HD_LINES = 720  # untagged material with at least this many lines is taken as bt709, below as bt601
 
 
-def assumed_matrix(matrix: str | None, lines: int) -> str:
-    """The matrix of a movie, by its tag or else by its size, in ffmpeg's name for tags."""
+def assumed_matrix(matrix: str | None, lines: int, transfer: str | None = None) -> str:
+    """The matrix of a movie, by its tag, or else by its transfer and size, in ffmpeg's name for tags."""
     if matrix in SCALER_MATRICES:
         return matrix
+    if transfer in HDR_TRANSFERS:
+        return "bt2020nc"
     return "bt709" if lines >= HD_LINES else "smpte170m"
 
 

@@ -75,20 +75,21 @@ class Encoder:
     preset: str | None = None
     options: dict[str, str | int] = field(default_factory=dict)
     pix_fmt: str = "yuv420p"
+    deep_pix_fmt: str | None = "yuv420p10le"  # one that keeps 10 bits; None: it has none, or nobody knows
     even: bool = True  # sizes must be whole numbers of chroma samples
     rate_option: str | None = None  # a codec-private option that takes "fps=N/D"
 
 
 ENCODERS = {
     "libx264": Encoder("h264", 18, "medium", rate_option="x264-params"),
-    "libopenh264": Encoder("h264", None, options={"b:v": "12M"}),
+    "libopenh264": Encoder("h264", None, options={"b:v": "12M"}, deep_pix_fmt=None),
     "libx265": Encoder("hevc", 20, "medium", {"x265-params": "log-level=error:pools=4:frame-threads=2"}),
     "libvpx-vp9": Encoder("vp9", 24, None, {"b:v": 0, "deadline": "good", "cpu-used": 2, "row-mt": 1}, even=False),
     "libsvtav1": Encoder("av1", 28, "8", {"svtav1-params": "lp=4"}, even=True),
     "libaom-av1": Encoder("av1", 26, None, {"b:v": 0, "cpu-used": 6, "row-mt": 1}, even=False),
     "prores_ks": Encoder("prores", None, options={"profile:v": 3}, pix_fmt="yuv422p10le"),
-    "ffv1": Encoder("ffv1", None, options={"level": 3}, pix_fmt="yuv444p", even=False),
-    "mpeg4": Encoder("mpeg4", None, options={"q:v": 2}),
+    "ffv1": Encoder("ffv1", None, options={"level": 3}, pix_fmt="yuv444p", deep_pix_fmt="yuv444p10le", even=False),
+    "mpeg4": Encoder("mpeg4", None, options={"q:v": 2}, deep_pix_fmt=None),
 }
 ALIASES = {
     "avc": "h264",
@@ -162,4 +163,4 @@ def _usual_encoder(available: frozenset[str], container: Container) -> tuple[str
 
 def encoder_settings(name: str) -> Encoder:
     """The line of the table; for an encoder that is not in it (hardware, say), its defaults."""
-    return ENCODERS.get(name, Encoder(name.partition("_")[0], None))
+    return ENCODERS.get(name, Encoder(name.partition("_")[0], None, deep_pix_fmt=None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from typing import Any
 
 import av
 import av.error
+from av.sidedata.sidedata import Type
 
 from vidstyle.errors import InputError
-from vidstyle.media import colour
+from vidstyle.media import colour, tonemap
 from vidstyle.media.ffmpeg import DEMUXERS, PROTOCOLS, file_url
 
 
@@ -66,6 +68,17 @@ class Movie:
     audio: tuple[AudioStream, ...]
     subtitles: tuple[SubtitleStream, ...]
     notes: tuple[str, ...]  # one-line remarks on what was assumed
+    hdr_peak: float | None = None  # nits; the brightest light in it, where it is HDR and says so
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether read_frames tone-maps it to SDR, BT.709."""
+        return self.color_transfer in colour.HDR_TRANSFERS
+
+    @property
+    def working_depth(self) -> int:
+        """Bits per component that frames need so that nothing of the movie is lost: 8 or 16."""
+        return 16 if self.bit_depth > 8 or self.is_hdr else 8
 
 
 def probe(path: Path | str) -> Movie:
@@ -167,6 +180,7 @@ def _describe(path: Path, container: Any, stream: Any, frame: Any, x264_build: i
         "is_rgb": bool(frame.format.is_rgb or frame.format.has_palette),
         "interlaced": bool(frame.interlaced_frame),
         "has_alpha": any(c.is_alpha for c in frame.format.components),
+        "hdr_peak": _peak(frame),
         **colours,
     }
     return Movie(
@@ -190,6 +204,26 @@ def _describe(path: Path, container: Any, stream: Any, frame: Any, x264_build: i
         notes=_notes(facts),
         **facts,
     )
+
+
+def _peak(frame: Any) -> float | None:
+    """The brightest light of the movie in nits: of its pictures (MaxCLL), else of the display it was made on."""
+    light, mastering = (
+        frame.side_data.get(kind) for kind in (Type.CONTENT_LIGHT_LEVEL, Type.MASTERING_DISPLAY_METADATA)
+    )
+    if light is not None and (brightest := _MAX_CLL.unpack_from(bytes(light))[0]):
+        return float(brightest)
+    if mastering is not None:
+        nits, per, known = _MASTERING_LIGHT.unpack_from(bytes(mastering))
+        if known and nits > 0 and per > 0:
+            return float(nits / per)
+    return None
+
+
+# ffmpeg's AVContentLightMetadata, and of its AVMasteringDisplayMetadata the last fields: the most light as a
+# fraction, and whether it is known.
+_MAX_CLL = struct.Struct("I")
+_MASTERING_LIGHT = struct.Struct("72x2i4xi")
 
 
 def _duration(container: Any, stream: Any, start: Fraction) -> tuple[Fraction | None, bool]:
@@ -230,15 +264,25 @@ def _notes(facts: dict[str, Any]) -> tuple[str, ...]:
     if facts["video_streams"] > 1:
         notes.append(f"{facts['video_streams']} video tracks: the first is used, the others are left out")
     matrix, lines, is_rgb = facts["color_matrix"], facts["height"], facts["is_rgb"]
-    if not is_rgb and matrix is None and lines >= colour.HD_LINES:
+    kind = colour.HDR_TRANSFERS.get(facts["color_transfer"])
+    if not is_rgb and matrix is None and kind:
+        notes.append("colour matrix not tagged: taken as BT.2020, as usual for HDR")
+    elif not is_rgb and matrix is None and lines >= colour.HD_LINES:
         notes.append(f"colour matrix not tagged: taken as BT.709, as usual for {colour.HD_LINES} lines or more")
     elif not is_rgb and matrix is not None and matrix not in colour.SCALER_MATRICES:
-        taken = colour.assumed_matrix(matrix, lines)
+        taken = colour.assumed_matrix(matrix, lines, facts["color_transfer"])
         notes.append(f"colour matrix {matrix} is not supported: taken as {taken}, so colours may shift")
-    if kind := colour.HDR_TRANSFERS.get(facts["color_transfer"]):
-        notes.append(f"HDR ({kind}): its values are painted and written as they are, without tone-mapping")
+    if kind:
+        notes.append(f"HDR ({_light(kind, facts['hdr_peak'])}): tone-mapped to SDR, BT.709")
     if facts["interlaced"]:
         notes.append("interlaced: deinterlaced to one frame per picture")
     if facts["has_alpha"]:
         notes.append("transparency is left out")
     return tuple(notes)
+
+
+def _light(kind: str, peak: float | None) -> str:
+    """What kind of HDR it is, and how bright it is taken to be."""
+    if kind == "HLG":
+        return kind
+    return f"{kind}, up to {peak:.0f} nits" if peak else f"{kind}, taken to reach {tonemap.USUAL_PEAK:.0f} nits"

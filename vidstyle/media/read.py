@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import IO, Any
 
@@ -18,6 +18,7 @@ from vidstyle.media.probe import Movie
 from vidstyle.media.process import Process
 from vidstyle.media.source import decoded, ratio
 from vidstyle.media.timeline import Timeline
+from vidstyle.media.tonemap import tone_mapper
 
 # Containers that have an index with exact times, and codecs that decode from any key frame to the same
 # pictures; others are read from the start.
@@ -34,8 +35,9 @@ def read_frames(
     """Yields (frame number, RGB array (H, W, 3)) for the frames first .. last-1, in order, each once.
 
     `size` is (width, height) in pixels, of the movie as displayed: rotation is applied first. Arrays are
-    uint8, for `bit_depth` 16 uint16 over its full range. The same bytes come whatever `first` is. Memory is
-    fixed; closing the generator early ends ffmpeg. Raises MediaError when a frame does not come.
+    uint8, for `bit_depth` 16 uint16 over its full range; HDR comes tone-mapped to SDR, BT.709. The same bytes
+    come whatever `first` is. Memory is fixed; closing the generator early ends ffmpeg. Raises MediaError when a
+    frame does not come.
     """
     if not 0 <= first <= last <= len(timeline):
         raise ValueError(f"frames {first} to {last} of a movie of {len(timeline)}")
@@ -70,15 +72,16 @@ def _read(
     number, last = frames
     if number == last:
         return
-    output = _pictures_to_pipe(movie, timeline.ticks(number), size, bit_depth, seek)
-    shape, kind = (size[1], size[0], 3), np.dtype("u1" if bit_depth == 8 else "<u2")
+    depth = 16 if movie.is_hdr else bit_depth
+    output, finish = _pictures_to_pipe(movie, timeline.ticks(number), size, depth, seek), _finishing(movie, bit_depth)
+    shape, kind = (size[1], size[0], 3), np.dtype("u1" if depth == 8 else "<u2")
     with Process(command(find_ffmpeg(), output), stdout=True) as process:
         for pts, data in _packets(process.stdout, movie.time_base):
             if pts != timeline.ticks(number):
                 if number == frames[0] and seek is not None:
                     return
                 raise MediaError(_missing(movie, timeline, number, process))
-            yield number, np.frombuffer(data, kind).reshape(shape)
+            yield number, finish(np.frombuffer(data, kind).reshape(shape))
             number += 1
             if number == last:
                 return
@@ -125,12 +128,36 @@ def _source_colour(movie: Movie) -> dict[str, str]:
     """How the scaler must read the movie's pixels."""
     if movie.is_rgb:
         return {}
-    matrix = colour.assumed_matrix(movie.color_matrix, movie.height)
+    matrix = colour.assumed_matrix(movie.color_matrix, movie.height, movie.color_transfer)
     return {
         "in_color_matrix": colour.SCALER_MATRICES[matrix],
         "in_range": colour.assumed_range(movie.color_range, movie.pixel_format),
         "out_range": "pc",
     }
+
+
+def _finishing(movie: Movie, bit_depth: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """What turns a picture as ffmpeg gives it into a frame."""
+    if bit_depth == 8 and not movie.is_hdr:
+        return lambda picture: picture
+    levels = _levels_of_16_bit(movie)
+    if not movie.is_hdr:
+        return lambda picture: levels[picture]
+    tone_map = tone_mapper(str(movie.color_transfer), movie.color_primaries, movie.hdr_peak)
+    if bit_depth == 16:
+        return lambda picture: tone_map(levels[picture])
+    return lambda picture: ((tone_map(levels[picture]).astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _levels_of_16_bit(movie: Movie) -> NDArray[np.uint16]:
+    """The level, 0 to 65535, of each value of ffmpeg's 16-bit RGB, whose white is less where it comes from YUV."""
+    if movie.is_rgb:
+        white = 65535
+    elif colour.assumed_range(movie.color_range, movie.pixel_format) == "pc":
+        white = (2**movie.bit_depth - 1) << (16 - movie.bit_depth)
+    else:
+        white = 255 << 8
+    return np.minimum(np.rint(np.arange(65536) * (65535 / white)), 65535).astype(np.uint16)
 
 
 def _packets(stream: IO[bytes], time_base: Fraction) -> Iterator[tuple[int, Any]]:

@@ -25,6 +25,7 @@ from vidstyle.media.read import FLAGS
 from vidstyle.media.source import ratio
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.tracks import Tracks, trimmed_tracks, whole_tracks
+from vidstyle.media.ycbcr import to_ycbcr
 
 PIPE_BUFFER = 1 << 20  # bytes handed to ffmpeg at once
 MAX_REORDER = 20  # frames; no encoder's order of coding strays further from the order of showing
@@ -66,10 +67,17 @@ class MovieWriter:
         self.crf, self.preset = crf, preset
         self.pix_fmt = pix_fmt or self.settings.pix_fmt
         self.kind = np.dtype("u1" if bit_depth == 8 else "<u2")
+        self.tags = self._colour_tags()
+        self.bits = _bits(self.pix_fmt)
         self.origin = self._origin()
         tracks = self._tracks()
         self.padding = self._padding()
-        self.notes: tuple[str, ...] = (*codec_notes, *tracks.notes, *self._size_notes(crf, preset))
+        self.notes: tuple[str, ...] = (
+            *codec_notes,
+            *tracks.notes,
+            *self._size_notes(crf, preset),
+            *self._depth_notes(),
+        )
         self._arguments = command(self.program, self._output(tracks))
         self._next, self._finished = first, False
 
@@ -109,13 +117,19 @@ class MovieWriter:
                 notes.append(f"{self.codec} has no {name}: its own setting is used")
         return notes
 
+    def _depth_notes(self) -> list[str]:
+        if self.movie.bit_depth <= self.bits:
+            return []
+        deep = self.settings.deep_pix_fmt if self.bits < 10 else None
+        hint = f"; --pix-fmt {deep} keeps 10" if deep else ""
+        return [f"{self.movie.bit_depth}-bit source: written with {self.bits} bits{hint}"]
+
     def _output(self, tracks: Tracks) -> Any:
         pictures = ffmpeg.input("pipe:0", format="nut", copyts=None, analyzeduration=0)["0"]
-        tags = self._colour_tags()
-        out_range = {"out_range": tags["color_range"]}
-        if "colorspace" in tags:
-            out_range["out_color_matrix"] = colour.SCALER_MATRICES[tags["colorspace"]]
-        pictures = pictures.filter("scale", in_range="pc", flags=FLAGS, **out_range).filter("format", self.pix_fmt)
+        tags = self.tags
+        same = {"in_range": tags["color_range"], "out_range": tags["color_range"]}
+        # What is left to the scaler is fewer samples of chroma, and the order of the samples.
+        pictures = pictures.filter("scale", flags=FLAGS, **same).filter("format", self.pix_fmt)
         aspect = _scaled_aspect(self.movie, self.size)
         pictures = pictures.filter("setsar", ratio(aspect))
         pictures = pictures.filter("setparams", **_filter_names(tags))
@@ -124,20 +138,24 @@ class MovieWriter:
         )
 
     def _colour_tags(self) -> dict[str, str]:
-        """Options that say the same colour as the source, or what it was taken as."""
+        """Options that say the same colour as the source, what it was taken as, or what HDR became."""
         movie = self.movie
-        if self.pix_fmt.startswith(("rgb", "bgr", "gbr")):
-            return {"color_range": "pc"}
-        matrix = colour.assumed_matrix(movie.color_matrix, movie.height)
-        full = not movie.is_rgb and colour.assumed_range(movie.color_range, movie.pixel_format) == "pc"
-        tags = {
-            "colorspace": "bt2020nc" if matrix == "bt2020c" else matrix,
-            "color_range": "pc" if full else "tv",
-        }
-        if movie.color_primaries:
-            tags["color_primaries"] = movie.color_primaries
-        if movie.color_transfer:
-            tags["color_trc"] = movie.color_transfer
+        if movie.is_hdr:
+            tags = {"colorspace": "bt709", "color_range": "tv", "color_primaries": "bt709", "color_trc": "bt709"}
+        else:
+            matrix = colour.assumed_matrix(movie.color_matrix, movie.height)
+            full = not movie.is_rgb and colour.assumed_range(movie.color_range, movie.pixel_format) == "pc"
+            tags = {
+                "colorspace": "bt2020nc" if matrix == "bt2020c" else matrix,
+                "color_range": "pc" if full else "tv",
+            }
+            if movie.color_primaries:
+                tags["color_primaries"] = movie.color_primaries
+            if movie.color_transfer:
+                tags["color_trc"] = movie.color_transfer
+        if _is_rgb(self.pix_fmt):
+            del tags["colorspace"]
+            tags["color_range"] = "pc"
         return tags
 
     def _video_options(self) -> dict[str, Any]:
@@ -191,7 +209,7 @@ class MovieWriter:
         )
         stream: Any = self._container.add_stream("rawvideo", rate=self._rate())
         stream.width, stream.height = self.size[0] + self.padding[0], self.size[1] + self.padding[1]
-        stream.pix_fmt = "rgb24" if self.kind.itemsize == 1 else "rgb48le"
+        stream.pix_fmt = self._piped_format()
         stream.time_base = stream.codec_context.time_base = self.timeline.time_base
         self._stream = stream
         return self
@@ -204,7 +222,7 @@ class MovieWriter:
             raise ValueError(f"more frames than the {self.last - self.first} that were announced")
         if any(self.padding):
             image = np.pad(image, ((0, self.padding[1]), (0, self.padding[0]), (0, 0)), mode="edge")
-        packet = av.Packet(image.tobytes())
+        packet = av.Packet(self._piped(image).tobytes())
         packet.stream = self._stream
         packet.time_base = self.timeline.time_base
         packet.pts = packet.dts = self.timeline.ticks(self._next) - self.origin
@@ -215,6 +233,17 @@ class MovieWriter:
             self._process.kill()
             raise MediaError(f"ffmpeg ended while the movie was written: {self._process.tail()}") from error
         self._next += 1
+
+    def _piped_format(self) -> str:
+        """ffmpeg's name of how frames go to it."""
+        if _is_rgb(self.pix_fmt):
+            return "rgb24" if self.kind.itemsize == 1 else "rgb48le"
+        return "yuv444p" if self.bits == 8 else f"yuv444p{self.bits}le"
+
+    def _piped(self, image: NDArray[Any]) -> NDArray[Any]:
+        if _is_rgb(self.pix_fmt):
+            return image
+        return to_ycbcr(image, self.tags["colorspace"], self.tags["color_range"], self.bits)
 
     def finish(self) -> None:
         """Ends the file and waits for ffmpeg; raises MediaError unless all frames came and it ended well."""
@@ -245,6 +274,18 @@ def _scaled_aspect(movie: Movie, size: tuple[int, int]) -> Fraction:
         return movie.sample_aspect_ratio
     squeezed = movie.sample_aspect_ratio * Fraction(movie.width, width) * Fraction(height, movie.height)
     return squeezed.limit_denominator(4095)
+
+
+def _is_rgb(pix_fmt: str) -> bool:
+    return pix_fmt.startswith(("rgb", "bgr", "gbr"))
+
+
+def _bits(pix_fmt: str) -> int:
+    """Bits per component of a pixel format; 8 for one that PyAV does not know."""
+    try:
+        return int(av.VideoFormat(pix_fmt).components[0].bits)
+    except ValueError:
+        return 8
 
 
 def _filter_names(tags: dict[str, str]) -> dict[str, str]:

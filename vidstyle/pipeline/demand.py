@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from vidstyle.config import ConsistencySettings
 from vidstyle.errors import MediaError, PaintError
 from vidstyle.flow import FlowMethod, backward_warp, consistency_map
+from vidstyle.flow.base import Frame
 from vidstyle.media import Movie, Timeline, read_frames
 from vidstyle.pipeline.given_flow import GivenFlow
 from vidstyle.pipeline.painted import Painted
@@ -36,6 +37,7 @@ from vidstyle.stylize.base import Prior, Progress, State, Stylizer, frame_seed
 from vidstyle.stylize.schedule import Schedule, Shot, Turn, missing_turns
 
 Pixels = NDArray[np.uint8]
+Picture = NDArray[np.uint8] | NDArray[np.uint16]
 Floats = NDArray[np.float32]
 Value = TypeVar("Value")
 
@@ -64,11 +66,11 @@ class Recent(Generic[Value]):
 
 
 class Frames:
-    """Decoded frames, uint8 ``(H, W, 3)``. One decoder runs along while frames are asked for in order."""
+    """Decoded frames, uint8 or uint16 ``(H, W, 3)``. One decoder runs along while frames are asked for in order."""
 
     def __init__(
         self,
-        shelf: Shelf[Pixels],
+        shelf: Shelf[Picture],
         movie: Movie,
         timeline: Timeline,
         last: int,
@@ -77,21 +79,22 @@ class Frames:
     ) -> None:
         self.shelf, self.movie, self.timeline, self.last, self.size = shelf, movie, timeline, last, size
         self.tools = tools
-        self.recent: Recent[Pixels] = Recent()
+        self.recent: Recent[Picture] = Recent()
         self.reader: Iterator[tuple[int, Any]] = iter(())
         self.next = -1
 
-    def get(self, frame: int) -> Pixels:
+    def get(self, frame: int) -> Picture:
         return self.recent.get(frame, lambda: self.load(frame))
 
-    def load(self, frame: int) -> Pixels:
+    def load(self, frame: int) -> Picture:
         stored = self.shelf.load(frame_name(frame))
         return self.read(frame) if stored is None else stored.value
 
-    def read(self, frame: int) -> Pixels:
+    def read(self, frame: int) -> Picture:
         if self.next != frame:
             self.close()
-            self.reader = read_frames(self.movie, self.timeline, frame, self.last, self.size)
+            depth = self.movie.working_depth
+            self.reader = read_frames(self.movie, self.timeline, frame, self.last, self.size, depth)
         number, pixels = next(self.reader, (None, None))
         if number != frame or pixels is None:
             raise MediaError(f"frame {frame} could not be decoded from {self.movie.path}")
@@ -159,7 +162,7 @@ class Flows:
         return list(map(finish, pairs, given))
 
     def prepare(self, frame: int) -> Any:
-        return self.prepared.get(frame, lambda: self.method().prepare(self.frames.get(frame)))
+        return self.prepared.get(frame, lambda: self.method().prepare(flow_input(self.frames.get(frame))))
 
     def estimate(self, source: int, target: int) -> Floats:
         return self.method().estimate(self.prepare(source), self.prepare(target)).numpy()
@@ -179,6 +182,11 @@ class Flows:
 
     def close(self) -> None:
         self.pool.shutdown(cancel_futures=True)
+
+
+def flow_input(picture: Picture) -> Frame:
+    """A decoded frame as flow methods take it: bytes as they are, deeper ones as numbers in [0, 1]."""
+    return picture if picture.dtype == np.uint8 else torch.from_numpy(frame_to_float(picture))
 
 
 class Consistencies:
@@ -269,8 +277,9 @@ class Painter:
         number, frame = turn
         needed = self.schedule.needs(turn, self.shot)
         priors = [self.prior(turn, need) for need in needed]
+        decoded = self.frames.get(frame)
         stylized, state = self.stylizer().step(
-            self.tensor(frame_to_float(self.frames.get(frame))),
+            self.tensor(frame_to_float(decoded)),
             priors,
             self.state_before(turn, needed),
             turn=turn,
@@ -279,7 +288,8 @@ class Painter:
         )
         if not torch.isfinite(stylized).all():
             raise PaintError(f"frame {frame}: the loss grew without bound; try --optimizer adam or smaller weights")
-        painted = Painted(quantize_frame(stylized.cpu().numpy()), state)
+        bit_depth = 8 * decoded.itemsize  # as deep as the movie
+        painted = Painted(quantize_frame(stylized.cpu().numpy(), bit_depth), state)
         times = {"time": self.timeline.time(frame), "duration": self.timeline.duration(frame)}
         self.shelves[number].save(frame_name(frame), painted, {**times, "tools": self.tools})
         return painted

@@ -93,7 +93,8 @@ def assemble(
     size = working_size(movie, request.width, request.height)
     frames = frame_range(movie, timeline, request.start, request.end)
     shots = job_shots(request, timeline, frames)
-    return Plan(request, movie, timeline, size, frames, shots, Stages(request, store, inputs, size), weights)
+    stages = Stages(request, store, inputs, size, movie.working_depth)
+    return Plan(request, movie, timeline, size, frames, shots, stages, weights)
 
 
 def find_all_weights(request: Request, say: Callable[[str], None] | None = None) -> Weights:

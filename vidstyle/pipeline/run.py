@@ -245,6 +245,7 @@ def write_movie(studio: Studio) -> None:
             preset=settings.preset,
             pix_fmt=settings.pix_fmt,
             trim=plan.request.is_part,
+            bit_depth=plan.movie.working_depth,
         ) as writer:
             for note in writer.notes:
                 monitor.note(note)

@@ -21,10 +21,11 @@ from vidstyle.structure import to_plain
 from vidstyle.stylize.schedule import Shot, pass_settings, schedule_of
 
 # Raised when a stage's result changes for the same settings and inputs; only what depends on it is made again.
-VERSIONS = {"scan": 1, "decode": 1, "flow": 1, "consistency": 1, "stylize": 1, "encode": 1}
+VERSIONS = {"scan": 1, "decode": 1, "flow": 1, "consistency": 1, "stylize": 1, "encode": 2}
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+Picture = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,19 @@ class Stages:
 
     Args:
         size: ``(width, height)`` that the movie is worked on at.
+        bit_depth: of its frames, 8 or 16.
     """
 
-    def __init__(self, request: Request, store: Store, inputs: Inputs, size: tuple[int, int]) -> None:
+    def __init__(
+        self, request: Request, store: Store, inputs: Inputs, size: tuple[int, int], bit_depth: int = 8
+    ) -> None:
         self.request, self.store, self.inputs = request, store, inputs
         self.schedule = schedule_of(request.stylize)
-        decode_settings = DecodeSettings(*size)
+        decode_settings = DecodeSettings(*size, bit_depth)
         self.decode_key = self.key("decode", decode_settings, inputs.movie)
         self.flow_key = self.key("flow", request.flow, self.decode_key, *inputs.flow)
         self.consistency_key = self.key("consistency", request.consistency, self.flow_key)
-        self.decode: Shelf[Pixels] = self.shelf("decode", self.decode_key, FRAME, decode_settings)
+        self.decode: Shelf[Picture] = self.shelf("decode", self.decode_key, FRAME, decode_settings)
         self.flow: Shelf[Floats] = self.shelf("flow", self.flow_key, FLOW, request.flow)
         self.consistency: Shelf[Pixels] = self.shelf("consistency", self.consistency_key, MASK, request.consistency)
 
