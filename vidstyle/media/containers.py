@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from pathlib import Path
 
 from vidstyle.errors import OutputError
@@ -76,6 +78,9 @@ class Encoder:
     options: dict[str, str | int] = field(default_factory=dict)
     pix_fmt: str = "yuv420p"
     even: bool = True  # sizes must be whole numbers of chroma samples
+    quality: tuple[str, ...] = ("crf",)  # the options that the constant quality goes into
+    scale: Callable[[float], float] = float  # from --crf, where lower is better, to their scale
+    hardware: bool = False
     rate_option: str | None = None  # a codec-private option that takes "fps=N/D"
 
 
@@ -89,6 +94,32 @@ ENCODERS = {
     "prores_ks": Encoder("prores", None, options={"profile:v": 3}, pix_fmt="yuv422p10le"),
     "ffv1": Encoder("ffv1", None, options={"level": 3}, pix_fmt="yuv444p", even=False),
     "mpeg4": Encoder("mpeg4", None, options={"q:v": 2}),
+# Hardware, each with a quality about that of the software above; taken only by its name. Which of them work, only the
+# machine tells (see check_encoder).
+_NVENC: dict[str, str | int] = {"rc": "vbr", "b:v": 0, "tune": "hq"}
+_QSV: dict[str, Any] = {"pix_fmt": "nv12", "quality": ("global_quality",), "hardware": True}
+_AMF: dict[str, Any] = {"options": {"rc": "cqp"}, "pix_fmt": "nv12", "quality": ("qp_i", "qp_p"), "hardware": True}
+_APPLE: dict[str, Any] = {
+    "quality": ("q:v",),
+    "scale": lambda crf: max(1, round(100 - crf * 100 / 51)),  # its scale runs from 1 to 100, the best
+    "hardware": True,
+}
+ENCODERS |= {
+    "h264_nvenc": Encoder("h264", 20, "p5", _NVENC, quality=("cq",), hardware=True),
+    "hevc_nvenc": Encoder("hevc", 22, "p5", _NVENC, quality=("cq",), hardware=True),
+    "av1_nvenc": Encoder("av1", 30, "p5", _NVENC, quality=("cq",), hardware=True),
+    "h264_qsv": Encoder("h264", 20, "medium", **_QSV),
+    "hevc_qsv": Encoder("hevc", 22, "medium", **_QSV),
+    "av1_qsv": Encoder("av1", 30, "medium", **_QSV),
+    "h264_amf": Encoder("h264", 20, "quality", **_AMF),
+    "hevc_amf": Encoder("hevc", 22, "quality", **_AMF),
+    "av1_amf": Encoder("av1", 30, "quality", **_AMF, scale=lambda crf: 4 * crf),
+    "h264_videotoolbox": Encoder("h264", 20, **_APPLE),
+    "hevc_videotoolbox": Encoder("hevc", 22, **_APPLE),
+}
+# Encoders that take frames on the graphics card only, under a name that ends so.
+ON_CARD = ("_vaapi", "_vulkan", "_d3d12va")
+
 }
 ALIASES = {
     "avc": "h264",
@@ -111,6 +142,8 @@ def container_of(path: Path) -> Container:
 
 def check_output(path: Path | str) -> None:
     """Raises OutputError, before any work, if a movie could not be written to this name."""
+    if codec.endswith(ON_CARD):
+        raise OutputError(f"{codec} takes frames from the graphics card, which are not put there; choose another codec")
     path = Path(path).absolute()
     container_of(path)
     try:
@@ -134,13 +167,18 @@ def choose_encoder(program: Ffmpeg, container: Container, codec: str) -> tuple[s
     """(ffmpeg's encoder, notes) for "auto", a codec ("h264", "vp9") or an encoder ("libx264").
 
     Raises OutputError when this ffmpeg lacks it or the container does not hold it.
+def _software(codec: str) -> list[str]:
+    """The encoders of a codec that work on every machine, the best first."""
+    return [name for name, encoder in ENCODERS.items() if encoder.codec == codec and not encoder.hardware]
+
+
     """
     available = encoders(program)
     codec = ALIASES.get(codec, codec)
     if codec == "auto":
         return _usual_encoder(available, container)
     if codec not in available or codec in container.video:
-        named = [name for name, encoder in ENCODERS.items() if encoder.codec == codec and name in available]
+        named = [name for name in _software(codec) if name in available]
         if not named:
             raise OutputError(f"ffmpeg {program.version} has no encoder for {codec!r}; see `ffmpeg -encoders`")
         codec = named[0]
@@ -152,7 +190,7 @@ def choose_encoder(program: Ffmpeg, container: Container, codec: str) -> tuple[s
 
 def _usual_encoder(available: frozenset[str], container: Container) -> tuple[str, list[str]]:
     usual = container.video[0]
-    wanted = [name for codec in container.video for name, e in ENCODERS.items() if e.codec == codec]
+    wanted = [name for codec in container.video for name in _software(codec)]
     for name in wanted:
         if name in available:
             notes = [] if name == wanted[0] else [f"this ffmpeg has no {wanted[0]} ({usual}): {name} is used"]
@@ -161,5 +199,5 @@ def _usual_encoder(available: frozenset[str], container: Container) -> tuple[str
 
 
 def encoder_settings(name: str) -> Encoder:
-    """The line of the table; for an encoder that is not in it (hardware, say), its defaults."""
+    """The line of the table; for an encoder that is not in it, its defaults."""
     return ENCODERS.get(name, Encoder(name.partition("_")[0], None))

@@ -101,6 +101,8 @@ class MovieWriter:
         if any(self.padding):
             width, height = self.size[0] + self.padding[0], self.size[1] + self.padding[1]
             notes.append(
+        if self.settings.hardware:
+            notes.append(f"{self.codec} is hardware: the same frames may give other bytes the next time")
                 f"{self.codec} needs even sizes: the last row or column is repeated once,"
                 f" {width}x{height} is written (pix_fmt yuv444p keeps the size, but fewer players show it)"
             )
@@ -258,7 +260,8 @@ def _encoder_options(encoder: str, crf: float | None, preset: str | None, pix_fm
     usual = encoder_settings(encoder)
     options: dict[str, Any] = {"c:v": encoder, "pix_fmt": pix_fmt or usual.pix_fmt, **usual.options}
     if usual.crf is not None:
-        options["crf"] = f"{usual.crf if crf is None else crf:g}"
+        wanted = usual.crf if crf is None else crf
+        options.update(dict.fromkeys(usual.quality, f"{usual.scale(wanted):g}"))
     if usual.preset is not None:
         options["preset"] = usual.preset if preset is None else preset
     return options
@@ -280,8 +283,7 @@ def check_encoder(
     grey = ffmpeg.input(f"color=gray:s={even[0]}x{even[1]}:d=1", f="lavfi")
     process = Process(command(program, ffmpeg.output(grey, "-", format="null", **{"frames:v": 1}, **options)))
     try:
-        process.check("trying the encoder")
-    except MediaError as error:
-        raise OutputError(f"ffmpeg cannot encode with these settings: {error}") from error
+        if process.wait() != 0:
+            raise OutputError(f"ffmpeg cannot encode with {name} and these settings: {process.head()}")
     finally:
         process.kill()
