@@ -7,11 +7,15 @@ default empties nobody's cache. What does not change a stage's result (threads, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from vidstyle.errors import InputError
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYERS = ("relu4_2",)
+
+#: Frames per second of pictures as a movie.
+FPS = Fraction(25)
 
 #: The names that ``--flow`` chooses from; vidstyle.flow.methods has what is behind them.
 FLOW_METHODS = ("dis", "raft-small", "raft-large")

@@ -28,6 +28,19 @@ class Time(click.ParamType):
         return hours * 3600 + minutes * 60 + seconds
 
 
+class Rate(click.ParamType):
+    """Frames per second: "25", "23.976" or "30000/1001"; a Fraction."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """Raises click's usage error for anything else."""
+        try:
+            return Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"{value!r} is not a rate: write frames per second as 25 or 30000/1001", param, ctx)
+
+
 class StyleValue(click.ParamType):
     """A picture with options after commas: ``a.jpg,weight=0.7,scale=1.5``. Gives a table of Style's fields."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 from pathlib import Path
+from typing import Any
 
 from vidstyle.errors import OutputError
 from vidstyle.media.ffmpeg import Ffmpeg, encoders
@@ -78,10 +77,10 @@ class Encoder:
     options: dict[str, str | int] = field(default_factory=dict)
     pix_fmt: str = "yuv420p"
     even: bool = True  # sizes must be whole numbers of chroma samples
+    rate_option: str | None = None  # a codec-private option that takes "fps=N/D"
     quality: tuple[str, ...] = ("crf",)  # the options that the constant quality goes into
     scale: Callable[[float], float] = float  # from --crf, where lower is better, to their scale
     hardware: bool = False
-    rate_option: str | None = None  # a codec-private option that takes "fps=N/D"
 
 
 ENCODERS = {
@@ -94,6 +93,7 @@ ENCODERS = {
     "prores_ks": Encoder("prores", None, options={"profile:v": 3}, pix_fmt="yuv422p10le"),
     "ffv1": Encoder("ffv1", None, options={"level": 3}, pix_fmt="yuv444p", even=False),
     "mpeg4": Encoder("mpeg4", None, options={"q:v": 2}),
+}
 # Hardware, each with a quality about that of the software above; taken only by its name. Which of them work, only the
 # machine tells (see check_encoder).
 _NVENC: dict[str, str | int] = {"rc": "vbr", "b:v": 0, "tune": "hq"}
@@ -120,7 +120,6 @@ ENCODERS |= {
 # Encoders that take frames on the graphics card only, under a name that ends so.
 ON_CARD = ("_vaapi", "_vulkan", "_d3d12va")
 
-}
 ALIASES = {
     "avc": "h264",
     "h265": "hevc",
@@ -132,49 +131,19 @@ ALIASES = {
 
 
 def container_of(path: Path) -> Container:
-    """By the ending of the name. Raises OutputError for one that is not known."""
-    try:
-        return CONTAINERS[path.suffix.lower()]
-    except KeyError:
-        kind = f"the type {path.suffix!r}" if path.suffix else "a name without an ending"
-        raise OutputError(f"cannot write {kind}; name the output {', '.join(CONTAINERS)}") from None
-
-
-def check_output(path: Path | str) -> None:
-    """Raises OutputError, before any work, if a movie could not be written to this name."""
-    if codec.endswith(ON_CARD):
-        raise OutputError(f"{codec} takes frames from the graphics card, which are not put there; choose another codec")
-    path = Path(path).absolute()
-    container_of(path)
-    try:
-        _check_place(path)
-    except OSError as error:  # a folder that may not be searched, a name that is too long
-        raise OutputError(f"cannot write {path}: {error.strerror}; choose another name or folder") from None
-
-
-def _check_place(path: Path) -> None:
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file")
-    if not path.parent.is_dir():
-        raise OutputError(f"no such folder: {path.parent}; make it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"the folder {path.parent} cannot be written to; choose another")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise OutputError(f"{path} is there and cannot be overwritten; choose another name")
+    """By the ending of the name, which must be one of CONTAINERS."""
+    return CONTAINERS[path.suffix.lower()]
 
 
 def choose_encoder(program: Ffmpeg, container: Container, codec: str) -> tuple[str, list[str]]:
     """(ffmpeg's encoder, notes) for "auto", a codec ("h264", "vp9") or an encoder ("libx264").
 
     Raises OutputError when this ffmpeg lacks it or the container does not hold it.
-def _software(codec: str) -> list[str]:
-    """The encoders of a codec that work on every machine, the best first."""
-    return [name for name, encoder in ENCODERS.items() if encoder.codec == codec and not encoder.hardware]
-
-
     """
     available = encoders(program)
     codec = ALIASES.get(codec, codec)
+    if codec.endswith(ON_CARD):
+        raise OutputError(f"{codec} takes frames from the graphics card, which are not put there; choose another codec")
     if codec == "auto":
         return _usual_encoder(available, container)
     if codec not in available or codec in container.video:
@@ -196,6 +165,11 @@ def _usual_encoder(available: frozenset[str], container: Container) -> tuple[str
             notes = [] if name == wanted[0] else [f"this ffmpeg has no {wanted[0]} ({usual}): {name} is used"]
             return name, notes
     raise OutputError(f"this ffmpeg has no encoder for {container.muxer}; install one with libx264 or libvpx")
+
+
+def _software(codec: str) -> list[str]:
+    """The encoders of a codec that work on every machine, the best first."""
+    return [name for name, encoder in ENCODERS.items() if encoder.codec == codec and not encoder.hardware]
 
 
 def encoder_settings(name: str) -> Encoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -59,6 +60,7 @@ class Request:
     flow_from: str | None = None  # a folder of flow files; what it lacks is estimated
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
 
+    fps: Fraction | None = None  # of pictures as a movie; None: the usual. A movie file has times of its own
     def __post_init__(self) -> None:
         for name in ("width", "height"):
             value = getattr(self, name)
@@ -67,6 +69,8 @@ class Request:
         if self.start is not None and self.start < 0:
             raise InputError("--start must be 0 or more")
         if self.end is not None and self.end <= (self.start or 0):
+        if self.fps is not None and not Fraction(1, 100) <= self.fps <= 1000:
+            raise InputError(f"--fps is at least 0.01 and at most 1000, not {float(self.fps):g}")
             raise InputError("--end must be later than --start")
         if isinstance(self.stylize, OptimizeSettings) and not self.styles:
             raise InputError("no style given: add --style PAINTING.jpg")
@@ -114,7 +118,7 @@ def request_from_plain(table: Mapping[str, Any]) -> Request:
     return dataclasses.replace(
         request,
         movie=absolute(request.movie),
-        output=absolute(request.output),
+        output=absolute_output(request.output),
         styles=tuple(dataclasses.replace(style, path=absolute(style.path)) for style in request.styles),
         encoder_weights=request.encoder_weights and absolute(request.encoder_weights),
         flow_weights=request.flow_weights and absolute(request.flow_weights),
@@ -124,3 +128,10 @@ def request_from_plain(table: Mapping[str, Any]) -> Request:
 
 def absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())
+def absolute_output(name: str) -> str:
+    """The same; what names a folder ends in a slash: it was written so, or has no ending and is one already."""
+    path = Path(absolute(name))
+    named = name.endswith(("/", os.sep)) or (not path.suffix and path.is_dir())
+    return f"{path}/" if named else str(path)
+
+
