@@ -26,15 +26,27 @@ _FLOW_OPTIONS = {"preset": FLOW_METHODS[:1], "updates": RAFT_METHODS, "precision
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A cut that the user names: one of the two."""
+
+    frame: int | None = None  # the first of a shot
+    time: Fraction | None = None  # seconds from the movie's start
+
+
+@dataclass(frozen=True)
 class ShotSettings:
     """Where the movie is cut into shots."""
 
     detect: bool = True  # False: the movie is one shot
     threshold: float | None = None  # change, 0 to 100, by which a cut stands out; None: the built-in one
+    cuts: tuple[Cut, ...] | None = None  # these and no others; None: as detected
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 100:
             raise InputError(f"--cut-threshold is more than 0 and at most 100, not {self.threshold}")
+        if self.cuts is not None and (not self.detect or self.threshold is not None):
+            other = "--cut-threshold" if self.detect else "--no-cuts"
+            raise InputError(f"--scenes names the cuts, so {other} has no place beside it: leave out one of them")
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,7 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @setting("shots", "detect", flag="--cuts/--no-cuts", help="Find the cuts of the movie, or take it as one shot")
 @setting("shots", "threshold", flag="--cut-threshold", type=float,
          help="Change that makes a cut, 0 to 100  [default: 10]")  # fmt: skip
+@click.option("--scenes", type=PATH, help="Cuts from a file instead: PySceneDetect's list, or one a line")
 @setting("encode", "codec", help="ffmpeg's name of the encoder  [default: what suits the file type]")
 @setting("encode", "crf", type=int, help="Quality of the encoder, lower is better  [default: the codec's usual]")
 @setting("encode", "preset", help="Speed of the encoder, as ffmpeg calls it")

@@ -29,6 +29,7 @@ from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.request import Request
+from vidstyle.pipeline.scenes import cut_frames
 from vidstyle.pipeline.stages import (
     VERSIONS,
     Inputs,
@@ -88,12 +89,11 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
     device = choose_device(request.device)
     inputs = digest_inputs(request, store, weights, device.type)
     timeline = load_timeline(store, movie, inputs.movie, request.end, monitor, may_scan)
-    for note in (*movie.notes, *timeline.notes):
+    for note in (*movie.notes, *timeline.notes, *cut_frames(request.shots.cuts or (), timeline)[1]):
         monitor.note(note)
     return assemble(request, store, inputs, movie, timeline, weights)
 
 
-def assemble(
 def check_apart(request: Request) -> None:
     """Raise InputError if the output would replace, or be taken for, what it is made from."""
     output, movie = Path(request.output).resolve(), Path(request.movie).resolve()
@@ -107,6 +107,7 @@ def check_apart(request: Request) -> None:
             raise InputError(f"the output would replace the style {style.path}: give another name with -o")
 
 
+def assemble(
     request: Request, store: Store, inputs: Inputs, movie: Movie, timeline: Timeline, weights: Weights
 ) -> Plan:
     """The plan that follows once the movie is scanned and everything has its digest.
@@ -116,8 +117,8 @@ def check_apart(request: Request) -> None:
     """
     size = working_size(movie, request.width, request.height)
     frames = frame_range(movie, timeline, request.start, request.end)
-    shots = job_shots(request, timeline, frames)
     check_count(request.output, frames[1] - frames[0])
+    shots = job_shots(request, timeline, frames)
     return Plan(request, movie, timeline, size, frames, shots, Stages(request, store, inputs, size), weights)
 
 
@@ -181,7 +182,6 @@ def find_timeline(shelf: Shelf[str], movie: Movie, end: Fraction | None) -> Time
     return None
 
 
-def scan_name(end: Fraction | None) -> str:
 def reach(movie: Movie, end: Fraction) -> Fraction:
     """How far a scan to ``end`` seconds goes: as it is; of pictures in pictures, so that it serves every --fps."""
     return end / movie.time_base if isinstance(movie, Pictures) else end
@@ -195,6 +195,7 @@ def paced(movie: Movie, timeline: Timeline) -> Timeline:
     return now if now.end is None else dataclasses.replace(now, end=now.time(len(now)))
 
 
+def scan_name(end: Fraction | None) -> str:
     """The name of a scan up to ``end`` seconds, in microseconds; of the whole movie."""
     return "whole" if end is None else f"until-{math.ceil(end * 1_000_000)}"
 
@@ -222,8 +223,8 @@ def file_record(path: Path) -> OutputRecord:
     """What tells the output as we left it from any other; empty where there is none. Of a folder, of its pictures."""
     try:
         stat = path.stat()
-    except OSError:
         files = [entry.stat() for entry in numbered_files(path)] if path.is_dir() else [stat]
+    except OSError:
         return {}
     newest = max((file.st_mtime_ns for file in files), default=0)
     count = {"files": len(files)} if path.is_dir() else {}

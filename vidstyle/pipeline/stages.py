@@ -16,6 +16,7 @@ from vidstyle.errors import InputError
 from vidstyle.media import Movie, Timeline, find_cuts, picture_files, shots
 from vidstyle.pipeline.painted import PAINTED, Painted
 from vidstyle.pipeline.request import Request
+from vidstyle.pipeline.scenes import cut_frames
 from vidstyle.store import FLOW, FRAME, JSON, MASK, FlowFolder, Shelf, Store, content_key, file_digest, files_digest
 from vidstyle.structure import to_plain
 
@@ -166,5 +167,7 @@ def job_shots(request: Request, timeline: Timeline, frames: Shot) -> list[Shot]:
     settings = request.shots
     if not settings.detect:
         return [frames]
+    if settings.cuts is not None:
+        return shots(cut_frames(settings.cuts, timeline)[0], *frames)
     cuts = find_cuts(timeline.scores) if settings.threshold is None else find_cuts(timeline.scores, settings.threshold)
     return shots(cuts, *frames)
