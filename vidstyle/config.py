@@ -7,11 +7,15 @@ default empties nobody's cache. What does not change a stage's result (threads, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from vidstyle.errors import InputError
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYERS = ("relu4_2",)
+
+#: Frames per second of pictures as a movie.
+FPS = Fraction(25)
 
 #: The names that ``--flow`` chooses from; vidstyle.flow.methods has what is behind them.
 FLOW_METHODS = ("dis", "raft-small", "raft-large")
@@ -22,15 +26,27 @@ _FLOW_OPTIONS = {"preset": FLOW_METHODS[:1], "updates": RAFT_METHODS, "precision
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A cut that the user names: one of the two."""
+
+    frame: int | None = None  # the first of a shot
+    time: Fraction | None = None  # seconds from the movie's start
+
+
+@dataclass(frozen=True)
 class ShotSettings:
     """Where the movie is cut into shots."""
 
     detect: bool = True  # False: the movie is one shot
     threshold: float | None = None  # change, 0 to 100, by which a cut stands out; None: the built-in one
+    cuts: tuple[Cut, ...] | None = None  # these and no others; None: as detected
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 100:
             raise InputError(f"--cut-threshold is more than 0 and at most 100, not {self.threshold}")
+        if self.cuts is not None and (not self.detect or self.threshold is not None):
+            other = "--cut-threshold" if self.detect else "--no-cuts"
+            raise InputError(f"--scenes names the cuts, so {other} has no place beside it: leave out one of them")
 
 
 @dataclass(frozen=True)

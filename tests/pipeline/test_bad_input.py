@@ -42,7 +42,7 @@ BAD: dict[str, Case] = {
     "no output folder": (lambda tmp: {"output": tmp / "nowhere" / "out.mp4"}, OutputError),
     "a folder as output": (lambda tmp: {"output": folder(tmp / "out.mp4")}, OutputError),
     "unknown type": (lambda tmp: {"output": tmp / "out.xyz"}, OutputError),
-    "no type": (lambda tmp: {"output": tmp / "out"}, OutputError),
+    "no type": (lambda tmp: {"output": tmp / "painted"}, OutputError),
     "the movie as output": (lambda tmp: {"output": TINY, "overwrite": True}, InputError),
     "unknown codec": (lambda tmp: {"encode": {"codec": "betamax"}}, OutputError),
     "unknown method": (lambda tmp: {"method": "magic"}, InputError),

@@ -24,7 +24,7 @@ from vidstyle.cli.common import (
     stop_on_signals,
 )
 from vidstyle.cli.display import Display
-from vidstyle.cli.values import Offsets, StyleValue, Time
+from vidstyle.cli.values import Offsets, Rate, StyleValue, Time
 from vidstyle.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,12 +46,14 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
     "--style", "styles", type=StyleValue(), multiple=True,
     help="A picture whose style is painted; more than one are blended. Options after commas: weight, scale",
 )  # fmt: skip
-@click.option("-o", "--output", type=PATH, help="The movie to write  [default: MOVIE-STYLE in this folder]")
+@click.option("-o", "--output", type=click.Path(),
+              help="The movie, picture or folder (with a /) of PNGs to write  [default: MOVIE-STYLE here]")  # fmt: skip
 @overwrite_option
 @click.option("--method", type=click.Choice(list(config.METHODS)), default=None,
               help="How frames are painted  [default: optimize]")  # fmt: skip
 @click.option("--width", type=int, help="Work at this width, in pixels  [default: the movie's]")
 @click.option("--height", type=int, help="Work at this height, in pixels; the other side follows")
+@click.option("--fps", type=Rate(), help="Pictures as a movie: so many a second  [default: 25]")
 @click.option("--start", type=Time(), help="Begin at this time of the movie: 12.5 or 1:02.5")
 @click.option("--end", type=Time(), help="End before this time")
 @setting("stylize", "iterations", type=int, help=f"Steps for a frame  [default: {DEFAULTS.iterations}]")
@@ -91,6 +93,7 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @setting("shots", "detect", flag="--cuts/--no-cuts", help="Find the cuts of the movie, or take it as one shot")
 @setting("shots", "threshold", flag="--cut-threshold", type=float,
          help="Change that makes a cut, 0 to 100  [default: 10]")  # fmt: skip
+@click.option("--scenes", type=PATH, help="Cuts from a file instead: PySceneDetect's list, or one a line")
 @setting("encode", "codec", help="ffmpeg's name of the encoder  [default: what suits the file type]")
 @setting("encode", "crf", type=int, help="Quality of the encoder, lower is better  [default: the codec's usual]")
 @setting("encode", "preset", help="Speed of the encoder, as ffmpeg calls it")
@@ -110,7 +113,7 @@ def stylize(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Paint MOVIE in the style of a picture.
+    """Paint MOVIE (a movie file, a picture or a folder of pictures) in the style of a picture.
 
     Stopped or killed, the same command goes on where it was.
     """
@@ -165,13 +168,12 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def default_output(table: dict[str, Any]) -> str:
     """MOVIE-STYLE with the movie's own file type where we can write it, in the current folder."""
-    from vidstyle.media import CONTAINERS
+    from vidstyle.media import default_ending
 
     movie = Path(table["movie"])
     styles = [Path(style["path"]).stem for style in table.get("styles", ())]
     name = "-".join([movie.stem, *(styles or [table.get("method", "painted")])])
-    suffix = movie.suffix.lower()
-    return name + (suffix if suffix in CONTAINERS else ".mp4")
+    return name + default_ending(movie)
 
 
 def do(request: Request, cache_dir: Path | None, overwrite: bool | None, quiet: bool) -> None:

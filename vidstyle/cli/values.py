@@ -42,6 +42,19 @@ class Offsets(click.ParamType):
         return [int(number) for number in value.split(",")]
 
 
+class Rate(click.ParamType):
+    """Frames per second: "25", "23.976" or "30000/1001"; a Fraction."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        """Raises click's usage error for anything else."""
+        try:
+            return Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"{value!r} is not a rate: write frames per second as 25 or 30000/1001", param, ctx)
+
+
 class StyleValue(click.ParamType):
     """A picture with options after commas: ``a.jpg,weight=0.7,scale=1.5``. Gives a table of Style's fields."""
 

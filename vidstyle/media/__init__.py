@@ -1,27 +1,46 @@
 """The only place that knows ffmpeg: probe, scan, read, write."""
 
-from vidstyle.media.containers import CONTAINERS, check_output
+from vidstyle.media.containers import CONTAINERS
 from vidstyle.media.ffmpeg import Ffmpeg, encoders, find_ffmpeg
-from vidstyle.media.probe import AudioStream, Movie, SubtitleStream, probe
-from vidstyle.media.read import read_frames
-from vidstyle.media.scan import scan
+from vidstyle.media.movies import probe, read_frames, scan
+from vidstyle.media.outputs import (
+    Writer,
+    check_count,
+    check_output,
+    check_settings,
+    default_ending,
+    is_folder,
+    open_writer,
+)
+from vidstyle.media.pictures import Pictures, picture_files
+from vidstyle.media.probe import AudioStream, Movie, SubtitleStream
 from vidstyle.media.shots import find_cuts, shots
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.write import MovieWriter, check_encoder
+from vidstyle.media.write_pictures import PICTURE_ENDINGS
 
 __all__ = [
     "CONTAINERS",
+    "PICTURE_ENDINGS",
     "AudioStream",
     "Ffmpeg",
     "Movie",
     "MovieWriter",
+    "Pictures",
     "SubtitleStream",
     "Timeline",
+    "Writer",
+    "check_count",
     "check_encoder",
     "check_output",
+    "check_settings",
+    "default_ending",
     "encoders",
     "find_cuts",
     "find_ffmpeg",
+    "is_folder",
+    "open_writer",
+    "picture_files",
     "probe",
     "read_frames",
     "scan",

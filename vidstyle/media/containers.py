@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vidstyle.errors import OutputError
 from vidstyle.media.ffmpeg import Ffmpeg, encoders
@@ -78,6 +79,9 @@ class Encoder:
     deep_pix_fmt: str | None = "yuv420p10le"  # one that keeps 10 bits; None: it has none, or nobody knows
     even: bool = True  # sizes must be whole numbers of chroma samples
     rate_option: str | None = None  # a codec-private option that takes "fps=N/D"
+    quality: tuple[str, ...] = ("crf",)  # the options that the constant quality goes into
+    scale: Callable[[float], float] = float  # from --crf, where lower is better, to their scale
+    hardware: bool = False
 
 
 ENCODERS = {
@@ -91,6 +95,32 @@ ENCODERS = {
     "ffv1": Encoder("ffv1", None, options={"level": 3}, pix_fmt="yuv444p", deep_pix_fmt="yuv444p10le", even=False),
     "mpeg4": Encoder("mpeg4", None, options={"q:v": 2}, deep_pix_fmt=None),
 }
+# Hardware, each with a quality about that of the software above; taken only by its name. Which of them work, only the
+# machine tells (see check_encoder).
+_NVENC: dict[str, str | int] = {"rc": "vbr", "b:v": 0, "tune": "hq"}
+_QSV: dict[str, Any] = {"pix_fmt": "nv12", "quality": ("global_quality",), "hardware": True}
+_AMF: dict[str, Any] = {"options": {"rc": "cqp"}, "pix_fmt": "nv12", "quality": ("qp_i", "qp_p"), "hardware": True}
+_APPLE: dict[str, Any] = {
+    "quality": ("q:v",),
+    "scale": lambda crf: max(1, round(100 - crf * 100 / 51)),  # its scale runs from 1 to 100, the best
+    "hardware": True,
+}
+ENCODERS |= {
+    "h264_nvenc": Encoder("h264", 20, "p5", _NVENC, quality=("cq",), hardware=True),
+    "hevc_nvenc": Encoder("hevc", 22, "p5", _NVENC, quality=("cq",), hardware=True),
+    "av1_nvenc": Encoder("av1", 30, "p5", _NVENC, quality=("cq",), hardware=True),
+    "h264_qsv": Encoder("h264", 20, "medium", **_QSV),
+    "hevc_qsv": Encoder("hevc", 22, "medium", **_QSV),
+    "av1_qsv": Encoder("av1", 30, "medium", **_QSV),
+    "h264_amf": Encoder("h264", 20, "quality", **_AMF),
+    "hevc_amf": Encoder("hevc", 22, "quality", **_AMF),
+    "av1_amf": Encoder("av1", 30, "quality", **_AMF, scale=lambda crf: 4 * crf),
+    "h264_videotoolbox": Encoder("h264", 20, **_APPLE),
+    "hevc_videotoolbox": Encoder("hevc", 22, **_APPLE),
+}
+# Encoders that take frames on the graphics card only, under a name that ends so.
+ON_CARD = ("_vaapi", "_vulkan", "_d3d12va")
+
 ALIASES = {
     "avc": "h264",
     "h265": "hevc",
@@ -102,33 +132,8 @@ ALIASES = {
 
 
 def container_of(path: Path) -> Container:
-    """By the ending of the name. Raises OutputError for one that is not known."""
-    try:
-        return CONTAINERS[path.suffix.lower()]
-    except KeyError:
-        kind = f"the type {path.suffix!r}" if path.suffix else "a name without an ending"
-        raise OutputError(f"cannot write {kind}; name the output {', '.join(CONTAINERS)}") from None
-
-
-def check_output(path: Path | str) -> None:
-    """Raises OutputError, before any work, if a movie could not be written to this name."""
-    path = Path(path).absolute()
-    container_of(path)
-    try:
-        _check_place(path)
-    except OSError as error:  # a folder that may not be searched, a name that is too long
-        raise OutputError(f"cannot write {path}: {error.strerror}; choose another name or folder") from None
-
-
-def _check_place(path: Path) -> None:
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file")
-    if not path.parent.is_dir():
-        raise OutputError(f"no such folder: {path.parent}; make it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"the folder {path.parent} cannot be written to; choose another")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise OutputError(f"{path} is there and cannot be overwritten; choose another name")
+    """By the ending of the name, which must be one of CONTAINERS."""
+    return CONTAINERS[path.suffix.lower()]
 
 
 def choose_encoder(program: Ffmpeg, container: Container, codec: str) -> tuple[str, list[str]]:
@@ -138,10 +143,12 @@ def choose_encoder(program: Ffmpeg, container: Container, codec: str) -> tuple[s
     """
     available = encoders(program)
     codec = ALIASES.get(codec, codec)
+    if codec.endswith(ON_CARD):
+        raise OutputError(f"{codec} takes frames from the graphics card, which are not put there; choose another codec")
     if codec == "auto":
         return _usual_encoder(available, container)
     if codec not in available or codec in container.video:
-        named = [name for name, encoder in ENCODERS.items() if encoder.codec == codec and name in available]
+        named = [name for name in _software(codec) if name in available]
         if not named:
             raise OutputError(f"ffmpeg {program.version} has no encoder for {codec!r}; see `ffmpeg -encoders`")
         codec = named[0]
@@ -153,7 +160,7 @@ def choose_encoder(program: Ffmpeg, container: Container, codec: str) -> tuple[s
 
 def _usual_encoder(available: frozenset[str], container: Container) -> tuple[str, list[str]]:
     usual = container.video[0]
-    wanted = [name for codec in container.video for name, e in ENCODERS.items() if e.codec == codec]
+    wanted = [name for codec in container.video for name in _software(codec)]
     for name in wanted:
         if name in available:
             notes = [] if name == wanted[0] else [f"this ffmpeg has no {wanted[0]} ({usual}): {name} is used"]
@@ -161,6 +168,11 @@ def _usual_encoder(available: frozenset[str], container: Container) -> tuple[str
     raise OutputError(f"this ffmpeg has no encoder for {container.muxer}; install one with libx264 or libvpx")
 
 
+def _software(codec: str) -> list[str]:
+    """The encoders of a codec that work on every machine, the best first."""
+    return [name for name, encoder in ENCODERS.items() if encoder.codec == codec and not encoder.hardware]
+
+
 def encoder_settings(name: str) -> Encoder:
-    """The line of the table; for an encoder that is not in it (hardware, say), its defaults."""
+    """The line of the table; for an encoder that is not in it, its defaults."""
     return ENCODERS.get(name, Encoder(name.partition("_")[0], None, deep_pix_fmt=None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -37,6 +38,7 @@ class Process:
         except OSError as error:
             raise MediaError(f"could not start {arguments[0]}: {error}") from error
         self.error_lines = 0
+        self._first = ""
         self._tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
         self._drain = threading.Thread(target=self._read_stderr, daemon=True)
         self._drain.start()
@@ -46,7 +48,9 @@ class Process:
         with self._process.stderr as stream:
             for line in stream:
                 self.error_lines += 1
-                self._tail.append(line.decode(errors="replace").strip())
+                text = line.decode(errors="replace").strip()
+                self._first = self._first or text
+                self._tail.append(text)
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -57,6 +61,11 @@ class Process:
     def stdout(self) -> IO[bytes]:
         assert self._process.stdout is not None
         return self._process.stdout
+
+    def head(self) -> str:
+        """ffmpeg's first words, which name the cause of what follows; call it after the end of the process."""
+        self._drain.join(GRACE_SECONDS)
+        return re.sub(r"\[(\S+) @ 0x[0-9a-f]+\]", r"\1:", self._first) or "it said nothing"
 
     def tail(self) -> str:
         """ffmpeg's last words, in one line; call it after the end of the process."""

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 import av
-import av.error
 import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,9 @@ from numpy.typing import NDArray
 from vidstyle.errors import MediaError, OutputError
 from vidstyle.media import colour
 from vidstyle.media.containers import THREADS, choose_encoder, container_of, encoder_settings
+from vidstyle.media.feed import Feed
 from vidstyle.media.ffmpeg import command, find_ffmpeg
+from vidstyle.media.pictures import Pictures
 from vidstyle.media.probe import Movie
 from vidstyle.media.process import Process
 from vidstyle.media.read import FLAGS
@@ -27,7 +28,6 @@ from vidstyle.media.timeline import Timeline
 from vidstyle.media.tracks import Tracks, trimmed_tracks, whole_tracks
 from vidstyle.media.ycbcr import to_ycbcr
 
-PIPE_BUFFER = 1 << 20  # bytes handed to ffmpeg at once
 MAX_REORDER = 20  # frames; no encoder's order of coding strays further from the order of showing
 SAME_SHAPE = 2  # pixels by which a scaled size may miss the movie's shape: rounding to whole or even pixels
 
@@ -41,6 +41,8 @@ class MovieWriter:
     cut. `notes` says, one line each, what was converted or left out. Raises OutputError for an output
     that cannot be written, MediaError when ffmpeg fails.
     """
+
+    passes = 1
 
     def __init__(
         self,
@@ -92,6 +94,8 @@ class MovieWriter:
         return min(max(0, start), self.timeline.ticks(self.first))
 
     def _tracks(self) -> Tracks:
+        if isinstance(self.movie, Pictures):
+            return Tracks()
         if self.trim:
             start, end = self.timeline.time(self.first), self.timeline.time(self.last)
             return trimmed_tracks(self.program, self.movie, self.container, start, end)
@@ -106,6 +110,8 @@ class MovieWriter:
 
     def _size_notes(self, crf: float | None, preset: str | None) -> list[str]:
         notes = []
+        if self.settings.hardware:
+            notes.append(f"{self.codec} is hardware: the same frames may give other bytes the next time")
         if any(self.padding):
             width, height = self.size[0] + self.padding[0], self.size[1] + self.padding[1]
             notes.append(
@@ -130,7 +136,7 @@ class MovieWriter:
         same = {"in_range": tags["color_range"], "out_range": tags["color_range"]}
         # What is left to the scaler is fewer samples of chroma, and the order of the samples.
         pictures = pictures.filter("scale", flags=FLAGS, **same).filter("format", self.pix_fmt)
-        aspect = _scaled_aspect(self.movie, self.size)
+        aspect = scaled_aspect(self.movie, self.size)
         pictures = pictures.filter("setsar", ratio(aspect))
         pictures = pictures.filter("setparams", **_filter_names(tags))
         return ffmpeg.output(
@@ -203,15 +209,8 @@ class MovieWriter:
     # The work
 
     def __enter__(self) -> MovieWriter:
-        self._process = Process(self._arguments, stdin=True)
-        self._container = av.open(
-            self._process.stdin, "w", format="nut", options={"write_index": "0"}, buffer_size=PIPE_BUFFER
-        )
-        stream: Any = self._container.add_stream("rawvideo", rate=self._rate())
-        stream.width, stream.height = self.size[0] + self.padding[0], self.size[1] + self.padding[1]
-        stream.pix_fmt = self._piped_format()
-        stream.time_base = stream.codec_context.time_base = self.timeline.time_base
-        self._stream = stream
+        padded = self.size[0] + self.padding[0], self.size[1] + self.padding[1]
+        self._feed = Feed(self._arguments, padded, self._piped_format(), self.timeline.time_base, self._rate())
         return self
 
     def write(self, image: NDArray[Any]) -> None:
@@ -222,16 +221,7 @@ class MovieWriter:
             raise ValueError(f"more frames than the {self.last - self.first} that were announced")
         if any(self.padding):
             image = np.pad(image, ((0, self.padding[1]), (0, self.padding[0]), (0, 0)), mode="edge")
-        packet = av.Packet(self._piped(image).tobytes())
-        packet.stream = self._stream
-        packet.time_base = self.timeline.time_base
-        packet.pts = packet.dts = self.timeline.ticks(self._next) - self.origin
-        packet.is_keyframe = True
-        try:
-            self._container.mux(packet)
-        except (OSError, av.error.FFmpegError) as error:
-            self._process.kill()
-            raise MediaError(f"ffmpeg ended while the movie was written: {self._process.tail()}") from error
+        self._feed.write(self._piped(image), self.timeline.ticks(self._next) - self.origin)
         self._next += 1
 
     def _piped_format(self) -> str:
@@ -249,12 +239,7 @@ class MovieWriter:
         """Ends the file and waits for ffmpeg; raises MediaError unless all frames came and it ended well."""
         if self._next != self.last:
             raise MediaError(f"only {self._next - self.first} of {self.last - self.first} frames were written")
-        try:
-            self._container.close()
-            self._process.stdin.close()
-        except (OSError, av.error.FFmpegError):
-            pass  # ffmpeg went away; its exit status says why
-        self._process.check("writing the movie")
+        self._feed.finish("writing the movie")
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         self._finished = True
@@ -262,12 +247,12 @@ class MovieWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
+        self._feed.close()
         if not self._finished:
             self.path.unlink(missing_ok=True)
 
 
-def _scaled_aspect(movie: Movie, size: tuple[int, int]) -> Fraction:
+def scaled_aspect(movie: Movie, size: tuple[int, int]) -> Fraction:
     """The shape of one output pixel: the movie's own, unless its picture was squeezed on purpose."""
     width, height = size
     if abs(width - movie.width * height / movie.height) <= SAME_SHAPE:
@@ -299,7 +284,8 @@ def _encoder_options(encoder: str, crf: float | None, preset: str | None, pix_fm
     usual = encoder_settings(encoder)
     options: dict[str, Any] = {"c:v": encoder, "pix_fmt": pix_fmt or usual.pix_fmt, **usual.options}
     if usual.crf is not None:
-        options["crf"] = f"{usual.crf if crf is None else crf:g}"
+        wanted = usual.crf if crf is None else crf
+        options.update(dict.fromkeys(usual.quality, f"{usual.scale(wanted):g}"))
     if usual.preset is not None:
         options["preset"] = usual.preset if preset is None else preset
     return options
@@ -321,8 +307,7 @@ def check_encoder(
     grey = ffmpeg.input(f"color=gray:s={even[0]}x{even[1]}:d=1", f="lavfi")
     process = Process(command(program, ffmpeg.output(grey, "-", format="null", **{"frames:v": 1}, **options)))
     try:
-        process.check("trying the encoder")
-    except MediaError as error:
-        raise OutputError(f"ffmpeg cannot encode with these settings: {error}") from error
+        if process.wait() != 0:
+            raise OutputError(f"ffmpeg cannot encode with {name} and these settings: {process.head()}")
     finally:
         process.kill()

@@ -12,7 +12,7 @@ from vidstyle.pipeline.events import Event, Monitor
 from vidstyle.pipeline.plan import Plan, make_plan
 from vidstyle.pipeline.request import Request, request_from_plain, request_to_plain
 from vidstyle.pipeline.run import Studio, run, time_left, unpainted
-from vidstyle.store import Job, Store, default_root
+from vidstyle.store import Job, Store, check_replaceable, default_root
 
 Path_ = str | os.PathLike[str]
 Listener = Callable[[Event], None]
@@ -71,7 +71,9 @@ def perform(request: Request, root: Path, monitor: Monitor, may_replace: Callabl
     if plan.is_written:
         monitor.note(f"{output} is finished already: nothing to do")
         return output
-    exists = output.exists()
+    exists = is_there(output)
+    if exists and output.is_dir():
+        check_replaceable(output)
     if exists and not may_replace(output):
         raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
     job = open_job(request, root)
@@ -84,6 +86,11 @@ def perform(request: Request, root: Path, monitor: Monitor, may_replace: Callabl
             raise Interrupted(f"{stopped}, or `vidstyle resume {job.id}`") from None
         job.allow_replacing(False)
     return output
+
+
+def is_there(output: Path) -> bool:
+    """Whether an output of this name would replace anything."""
+    return any(output.iterdir()) if output.is_dir() else output.exists()
 
 
 def open_job(request: Request, root: Path) -> Job:

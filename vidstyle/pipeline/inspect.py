@@ -102,9 +102,9 @@ def open_inspection(job: Job, root: Path, monitor: Monitor, painting: bool = Fal
     """
     request = job_request(job)
     store = Store(root, monitor.note)
-    movie = probe(Path(request.movie))
+    movie = probe(Path(request.movie), request.fps)
     inputs = all_inputs(request, store) if painting else movie_input(request, store)
-    timeline = find_timeline(scan_shelf(store, inputs.movie), request.end)
+    timeline = find_timeline(scan_shelf(store, inputs.movie), movie, request.end)
     if timeline is None:
         raise InputError(f"{job.id} has not begun: run `vidstyle resume {job.id}` first")
     return Inspection(job, assemble(request, store, inputs, movie, timeline, Weights()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +11,25 @@ from pathlib import Path
 
 from vidstyle.config import RAFT_METHODS, NoneSettings, OptimizeSettings
 from vidstyle.errors import InputError
-from vidstyle.media import Movie, Timeline, check_encoder, check_output, probe, scan
+from vidstyle.media import (
+    PICTURE_ENDINGS,
+    Movie,
+    Pictures,
+    Timeline,
+    check_count,
+    check_output,
+    check_settings,
+    is_folder,
+    probe,
+    scan,
+)
 from vidstyle.nets.encoder import find_weights
 from vidstyle.nets.weights import fetch
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.request import Request
+from vidstyle.pipeline.scenes import cut_frames
 from vidstyle.pipeline.stages import (
     VERSIONS,
     Inputs,
@@ -28,7 +41,7 @@ from vidstyle.pipeline.stages import (
     job_shots,
     working_size,
 )
-from vidstyle.store import JSON, Shelf, Store, content_key, frame_name, pair_name
+from vidstyle.store import JSON, Shelf, Store, content_key, frame_name, numbered_files, pair_name
 from vidstyle.stylize.schedule import Turn, all_turns, missing_turns, pairs_of
 
 
@@ -61,15 +74,15 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
     Raises:
         InputError, OutputError, WeightsError: something that was asked for cannot be used.
     """
-    output = Path(request.output)
-    check_output(output)
-    if output.resolve() == Path(request.movie).resolve():
-        raise InputError("the output would replace the movie itself: give another name with -o")
-    movie = probe(Path(request.movie))
+    check_output(request.output)
+    check_apart(request)
+    movie = probe(Path(request.movie), request.fps)
     size = working_size(movie, request.width, request.height)
     if may_scan:
         encode = request.encode
-        check_encoder(output, size, encode.codec, encode.crf, encode.preset, encode.pix_fmt)
+        check_settings(request.output, size, **vars(encode))
+        if not request.is_part:
+            check_count(request.output, movie.frame_count_hint or 1)
         for style in request.styles:
             read_image(Path(style.path))
     # Looking at a job (which may not scan) fetches nothing either.
@@ -77,9 +90,22 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
     device = choose_device(request.device)
     inputs = digest_inputs(request, store, weights, device.type)
     timeline = load_timeline(store, movie, inputs.movie, request.end, monitor, may_scan)
-    for note in (*movie.notes, *timeline.notes):
+    for note in (*movie.notes, *timeline.notes, *cut_frames(request.shots.cuts or (), timeline)[1]):
         monitor.note(note)
     return assemble(request, store, inputs, movie, timeline, weights)
+
+
+def check_apart(request: Request) -> None:
+    """Raise InputError if the output would replace, or be taken for, what it is made from."""
+    output, movie = Path(request.output).resolve(), Path(request.movie).resolve()
+    if output == movie or output in movie.parents:
+        raise InputError("the output would replace the movie itself: give another name with -o")
+    if movie.is_dir() and output.parent == movie and output.suffix.lower() in PICTURE_ENDINGS:
+        raise InputError("the output would be one more picture of the movie: give another folder with -o")
+    for style in request.styles:
+        path = Path(style.path).resolve()
+        if output == path or (output in path.parents and is_folder(request.output)):
+            raise InputError(f"the output would replace the style {style.path}: give another name with -o")
 
 
 def assemble(
@@ -92,6 +118,7 @@ def assemble(
     """
     size = working_size(movie, request.width, request.height)
     frames = frame_range(movie, timeline, request.start, request.end)
+    check_count(request.output, frames[1] - frames[0])
     shots = job_shots(request, timeline, frames)
     stages = Stages(request, store, inputs, size, movie.working_depth)
     return Plan(request, movie, timeline, size, frames, shots, stages, weights)
@@ -129,7 +156,7 @@ def load_timeline(
 ) -> Timeline:
     """The movie's frames at least up to ``end``: from the store if a scan reached so far, else by a scan."""
     shelf = scan_shelf(store, digest)
-    known = find_timeline(shelf, end)
+    known = find_timeline(shelf, movie, end)
     if known is not None:
         return known
     if not may_scan:
@@ -144,17 +171,30 @@ def load_timeline(
     # A frame's duration and a cut's likeness take a few frames more.
     until = None if end is None else movie.start_time + end + 2
     timeline = scan(movie, until, watch)
-    shelf.save(scan_name(end), timeline.to_json())
+    shelf.save(scan_name(None if end is None else reach(movie, end)), timeline.to_json())
     return timeline
 
 
-def find_timeline(shelf: Shelf[str], end: Fraction | None) -> Timeline | None:
+def find_timeline(shelf: Shelf[str], movie: Movie, end: Fraction | None) -> Timeline | None:
     for name in shelf.names():
-        if name == scan_name(None) or (end is not None and scanned_to(name) >= end):
+        if name == scan_name(None) or (end is not None and scanned_to(name) >= reach(movie, end)):
             stored = shelf.load(name)
             if stored is not None:
-                return Timeline.from_json(stored.value)
+                return paced(movie, Timeline.from_json(stored.value))
     return None
+
+
+def reach(movie: Movie, end: Fraction) -> Fraction:
+    """How far a scan to ``end`` seconds goes: as it is; of pictures in pictures, so that it serves every --fps."""
+    return end / movie.time_base if isinstance(movie, Pictures) else end
+
+
+def paced(movie: Movie, timeline: Timeline) -> Timeline:
+    """A stored timeline; that of pictures at the rate that they are shown at now."""
+    if not isinstance(movie, Pictures):
+        return timeline
+    now = dataclasses.replace(timeline, time_base=movie.time_base)
+    return now if now.end is None else dataclasses.replace(now, end=now.time(len(now)))
 
 
 def scan_name(end: Fraction | None) -> str:
@@ -182,12 +222,15 @@ def output_record(plan: Plan) -> OutputRecord | None:
 
 
 def file_record(path: Path) -> OutputRecord:
-    """What tells the output file as we left it from any other; empty where there is none."""
+    """What tells the output as we left it from any other; empty where there is none. Of a folder, of its pictures."""
     try:
         stat = path.stat()
+        files = [entry.stat() for entry in numbered_files(path)] if path.is_dir() else [stat]
     except OSError:
         return {}
-    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino}
+    newest = max((file.st_mtime_ns for file in files), default=0)
+    count = {"files": len(files)} if path.is_dir() else {}
+    return {"size": sum(file.st_size for file in files), "mtime_ns": newest, "inode": stat.st_ino, **count}
 
 
 @dataclass(frozen=True)

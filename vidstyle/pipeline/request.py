@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -21,7 +22,8 @@ from vidstyle.config import (
     StyleSettings,
 )
 from vidstyle.errors import InputError
-from vidstyle.structure import from_plain, to_plain
+from vidstyle.pipeline.scenes import read_scenes
+from vidstyle.structure import convert, from_plain, to_plain
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Request:
     flow_weights: str | None = None  # of RAFT: a file of the user's own; None: downloaded
     flow_from: str | None = None  # a folder of flow files; what it lacks is estimated
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    fps: Fraction | None = None  # of pictures as a movie; None: the usual. A movie file has times of its own
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
@@ -66,6 +69,8 @@ class Request:
                 raise InputError(f"--{name} must be at least 16 pixels, not {value}")
         if self.start is not None and self.start < 0:
             raise InputError("--start must be 0 or more")
+        if self.fps is not None and not Fraction(1, 100) <= self.fps <= 1000:
+            raise InputError(f"--fps is at least 0.01 and at most 1000, not {float(self.fps):g}")
         if self.end is not None and self.end <= (self.start or 0):
             raise InputError("--end must be later than --start")
         if isinstance(self.stylize, OptimizeSettings) and not self.styles:
@@ -99,7 +104,8 @@ def request_to_plain(request: Request) -> dict[str, Any]:
 def request_from_plain(table: Mapping[str, Any]) -> Request:
     """A Request from a job file, a settings file or the command line's options.
 
-    The table has Request's names, and ``method``; ``stylize`` holds the settings of that method.
+    The table has Request's names, and ``method``; ``stylize`` holds the settings of that method. ``scenes`` names a
+    file of cuts.
 
     Raises:
         InputError: something is unknown, missing or of the wrong type.
@@ -109,17 +115,30 @@ def request_from_plain(table: Mapping[str, Any]) -> Request:
     if not isinstance(method, str) or method not in METHODS:
         raise InputError(f"--method is one of {', '.join(METHODS)}; not {method!r}")
     # Which settings a method takes only its name tells, so they are read first.
+    if (scenes := rest.pop("scenes", None)) is not None:
+        if not isinstance(scenes, str):
+            raise InputError(f"scenes must be the name of a file, not {scenes!r}")
+        # A job holds the cuts themselves: it goes on in the same way whatever becomes of the file.
+        given = convert(ShotSettings, rest.get("shots", {}), "[shots]")
+        rest["shots"] = dataclasses.replace(given, cuts=read_scenes(Path(absolute(scenes))))
     rest["stylize"] = from_plain(METHODS[method], rest.get("stylize", {}), "[stylize]")
     request = from_plain(Request, rest, "the settings")
     return dataclasses.replace(
         request,
         movie=absolute(request.movie),
-        output=absolute(request.output),
+        output=absolute_output(request.output),
         styles=tuple(dataclasses.replace(style, path=absolute(style.path)) for style in request.styles),
         encoder_weights=request.encoder_weights and absolute(request.encoder_weights),
         flow_weights=request.flow_weights and absolute(request.flow_weights),
         flow_from=request.flow_from and absolute(request.flow_from),
     )
+
+
+def absolute_output(name: str) -> str:
+    """The same; what names a folder ends in a slash: it was written so, or has no ending and is one already."""
+    path = Path(absolute(name))
+    named = name.endswith(("/", os.sep)) or (not path.suffix and path.is_dir())
+    return f"{path}/" if named else str(path)
 
 
 def absolute(path: str) -> str:

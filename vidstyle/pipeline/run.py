@@ -16,7 +16,7 @@ from vidstyle import __version__
 from vidstyle.config import NoneSettings
 from vidstyle.errors import MediaError, PaintError, VidstyleError
 from vidstyle.flow import FlowMethod, flow_method
-from vidstyle.media import MovieWriter, find_ffmpeg
+from vidstyle.media import find_ffmpeg, open_writer
 from vidstyle.nets.encoder import EncoderOptions, check_layers, load_encoder
 from vidstyle.nets.weights import read_weights
 from vidstyle.pipeline.demand import Consistencies, Flows, Frames, Painter, Recent
@@ -26,7 +26,7 @@ from vidstyle.pipeline.given_flow import GivenFlow
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.plan import Plan, file_record, output_name
-from vidstyle.store import publish, sweep, temporary_path
+from vidstyle.store import discard, publish, sweep, temporary_path
 from vidstyle.stylize.base import Stylizer
 from vidstyle.stylize.none import NoneStylizer
 from vidstyle.stylize.optimize import OptimizeStylizer
@@ -228,17 +228,18 @@ def enough_memory(size: tuple[int, int]) -> Iterator[None]:
 
 
 def write_movie(studio: Studio) -> None:
-    """Encode all frames to a temporary name beside the output, and rename it when ffmpeg has ended well."""
+    """Encode all frames to a temporary name beside the output, and rename it when all has ended well."""
     plan, monitor = studio.plan, studio.monitor
     output, settings = Path(plan.request.output), plan.request.encode
     sweep(output.parent)
     temporary = temporary_path(output, keep_suffix=True)
     try:
-        with MovieWriter(
+        with open_writer(
+            plan.request.output,
             temporary,
             plan.movie,
             plan.timeline,
-            *plan.frames,
+            plan.frames,
             plan.size,
             codec=settings.codec,
             crf=settings.crf,
@@ -249,19 +250,24 @@ def write_movie(studio: Studio) -> None:
         ) as writer:
             for note in writer.notes:
                 monitor.note(note)
-            for shot in plan.shots:
-                for frame in range(*shot):
-                    monitor.check()
-                    writer.write(studio.painters[shot[0]].final(frame).pixels)
-                    monitor.progress("encode", frame - plan.frames[0] + 1, plan.frame_count)
+            for done, (shot, frame) in enumerate(frames_of(plan, writer.passes), 1):
+                monitor.check()
+                writer.write(studio.painters[shot].final(frame).pixels)
+                monitor.progress("encode", done / writer.passes, plan.frame_count)
             writer.finish()
         # Noted first, as a rename changes none of it: killed between the two, the file would not be known as ours.
         plan.stages.encode(plan.shots).save(output_name(plan), file_record(temporary))
         publish(temporary, output)
     except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        discard(temporary)
         raise
+
+
+def frames_of(plan: Plan, times: int) -> Iterator[tuple[int, int]]:
+    """(first frame of its shot, frame) of all frames in order, so many times over."""
+    for _ in range(times):
+        for first, last in plan.shots:
+            yield from ((first, frame) for frame in range(first, last))
 
 
 def duration(seconds: float) -> str:

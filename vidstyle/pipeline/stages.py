@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstyle.config import DecodeSettings, NoneSettings
+from vidstyle.config import FPS, DecodeSettings, NoneSettings
 from vidstyle.errors import InputError
-from vidstyle.media import Movie, Timeline, find_cuts, shots
+from vidstyle.media import Movie, Timeline, find_cuts, picture_files, shots
 from vidstyle.pipeline.painted import PAINTED, Painted
 from vidstyle.pipeline.request import Request
-from vidstyle.store import FLOW, FRAME, JSON, MASK, FlowFolder, Shelf, Store, content_key, file_digest
+from vidstyle.pipeline.scenes import cut_frames
+from vidstyle.store import FLOW, FRAME, JSON, MASK, FlowFolder, Shelf, Store, content_key, file_digest, files_digest
 from vidstyle.structure import to_plain
 from vidstyle.stylize.schedule import Shot, pass_settings, schedule_of
 
@@ -65,7 +66,12 @@ def digest_flow_inputs(request: Request, store: Store, weights: Weights, device:
         flow += [file_digest(weights.flow, memo), device]
     if request.flow_from is not None:
         flow.append(FlowFolder(Path(request.flow_from)).digest(memo))
-    return Inputs(file_digest(Path(request.movie), memo), (), None, device, tuple(flow))
+    return Inputs(digest_movie(Path(request.movie), memo), (), None, device, tuple(flow))
+
+
+def digest_movie(path: Path, memo: Path) -> str:
+    """Of a file's bytes; of a folder of pictures, of theirs in their order. How fast they are shown is not in it."""
+    return files_digest(picture_files(path)[0], memo) if path.is_dir() else file_digest(path, memo)
 
 
 class Stages:
@@ -125,7 +131,9 @@ class Stages:
         frames = [f"{self.stylize_key(shot, last_pass)}:{shot[0]}-{shot[1]}" for shot in job_shots]
         # A part's sound is cut and its time begins at zero, even where the part is all there is.
         extent = "part" if self.request.is_part else "whole"
-        return self.key("encode", self.request.encode, self.inputs.movie, extent, *frames)
+        # Another rate gives pictures other times, and changes nothing that is made before.
+        pace = [] if self.request.fps in (None, FPS) else [f"{self.request.fps} fps"]
+        return self.key("encode", self.request.encode, self.inputs.movie, extent, *pace, *frames)
 
     def encode(self, job_shots: list[Shot]) -> Shelf[dict[str, Any]]:
         """Where it is noted which output files hold this movie."""
@@ -169,5 +177,7 @@ def job_shots(request: Request, timeline: Timeline, frames: Shot) -> list[Shot]:
     settings = request.shots
     if not settings.detect:
         return [frames]
+    if settings.cuts is not None:
+        return shots(cut_frames(settings.cuts, timeline)[0], *frames)
     cuts = find_cuts(timeline.scores) if settings.threshold is None else find_cuts(timeline.scores, settings.threshold)
     return shots(cuts, *frames)

@@ -1,7 +1,7 @@
 """The only place that knows the disk: content keys, atomic writes, codecs, artifacts, jobs, flow files."""
 
 from vidstyle.store.artifact import CorruptArtifact, Meta, read_artifact, read_meta, write_artifact
-from vidstyle.store.atomic import atomic_write, printable, publish, sweep, temporary_path
+from vidstyle.store.atomic import atomic_write, discard, printable, publish, sweep, temporary_path
 from vidstyle.store.codecs import (
     ARRAYS,
     FLOW,
@@ -27,8 +27,9 @@ from vidstyle.store.codecs import (
 )
 from vidstyle.store.flowfile import read_flo, read_flow, read_kitti, write_flo, write_flow, write_kitti
 from vidstyle.store.flowfolder import FlowFolder
+from vidstyle.store.folders import check_replaceable, numbered_files
 from vidstyle.store.job import Job
-from vidstyle.store.keys import content_key, file_digest
+from vidstyle.store.keys import content_key, file_digest, files_digest
 from vidstyle.store.store import (
     Artifact,
     Shelf,
@@ -55,6 +56,7 @@ __all__ = [
     "Shelf",
     "Store",
     "atomic_write",
+    "check_replaceable",
     "content_key",
     "decode_arrays",
     "decode_flow",
@@ -62,15 +64,18 @@ __all__ = [
     "decode_json",
     "decode_mask",
     "default_root",
+    "discard",
     "encode_arrays",
     "encode_flow",
     "encode_frame",
     "encode_json",
     "encode_mask",
     "file_digest",
+    "files_digest",
     "frame_name",
     "frame_to_float",
     "mask_to_float",
+    "numbered_files",
     "pair_name",
     "parse_frame_name",
     "parse_pair_name",

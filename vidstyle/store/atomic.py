@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from vidstyle.errors import OutputError, StoreError, VidstyleError
+from vidstyle.store.folders import check_replaceable, discard_folder
 
 _TEMPORARY = re.compile(r"^\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.tmp(\.[^.]*)?$", re.DOTALL)
 _OLD_SECONDS = 3600.0
@@ -61,14 +62,18 @@ def atomic_write(path: Path, *chunks: bytes) -> None:
 
 
 def publish(temporary: Path, final: Path) -> None:
-    """Give a finished file its final name, replacing what had it, safe even against a power cut.
+    """Give a finished file or folder its final name, replacing what had it, safe even against a power cut.
 
-    Both must be in one folder (see ``temporary_path``). OutputError, or VidstyleError if the disk is full;
-    the temporary file is then left alone.
+    Both must be in one folder (see ``temporary_path``). A folder replaces only one of numbered PNGs: killed in
+    between, none may be there under the name. OutputError, or VidstyleError if the disk is full; the temporary
+    file is then left alone.
     """
     try:
         _sync(temporary)
-        temporary.replace(final)
+        if temporary.is_dir() and final.is_dir():
+            _replace_folder(temporary, final)
+        else:
+            temporary.replace(final)
         # A folder cannot be synced everywhere, and the file itself is safe.
         with contextlib.suppress(OSError):
             _sync(final.parent)
@@ -78,6 +83,22 @@ def publish(temporary: Path, final: Path) -> None:
                 f"no space left to write {printable(final)}: free some and run again; what is finished is kept"
             ) from error
         raise OutputError(f"cannot write {printable(final)}: {error.strerror or error}") from error
+
+
+def _replace_folder(temporary: Path, final: Path) -> None:
+    check_replaceable(final)
+    aside = temporary_path(final)
+    final.rename(aside)
+    temporary.replace(final)
+    discard_folder(aside)
+
+
+def discard(temporary: Path) -> None:
+    """Delete a temporary file, or a temporary folder of numbered PNGs. Never an error."""
+    if temporary.is_dir():
+        discard_folder(temporary)
+    with contextlib.suppress(OSError):
+        temporary.unlink()
 
 
 def _sync(path: Path) -> None:
@@ -105,7 +126,7 @@ def store_error(error: OSError, folder: Path) -> StoreError:
 
 
 def sweep(folder: Path) -> int:
-    """Remove temporary files that nobody will finish from ``folder``; returns how many.
+    """Remove temporary files and output folders that nobody will finish from ``folder``; returns how many.
 
     Those of a process of this host that is gone, and any more than an hour old. Never an error.
     """
@@ -114,7 +135,7 @@ def sweep(folder: Path) -> int:
         for entry in entries:
             with contextlib.suppress(OSError):
                 if _is_abandoned(entry):
-                    Path(entry.path).unlink()
+                    discard(Path(entry.path))
                     removed += 1
     return removed
 

@@ -108,6 +108,14 @@ def file_digest(path: Path, memo: Path | None = None) -> str:
     return digest
 
 
+def files_digest(files: Sequence[Path], memo: Path | None = None) -> str:
+    """What stands for several files in their order: of their bytes, whatever they are called."""
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(f"{file_digest(file, memo)}\n".encode())
+    return whole.hexdigest()
+
+
 def _hash_file(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
