@@ -27,8 +27,10 @@ from vidstyle.store.codecs import (
 )
 from vidstyle.store.flowfile import read_flo, read_flow, read_kitti, write_flo, write_flow, write_kitti
 from vidstyle.store.flowfolder import FlowFolder
-from vidstyle.store.job import Job
+from vidstyle.store.job import Job, running_jobs
 from vidstyle.store.keys import content_key, file_digest
+from vidstyle.store.nowhere import NoStore
+from vidstyle.store.sizes import default_limit, parse_size, size_text
 from vidstyle.store.store import (
     Artifact,
     Shelf,
@@ -52,6 +54,7 @@ __all__ = [
     "FlowFolder",
     "Job",
     "Meta",
+    "NoStore",
     "Shelf",
     "Store",
     "atomic_write",
@@ -61,6 +64,7 @@ __all__ = [
     "decode_frame",
     "decode_json",
     "decode_mask",
+    "default_limit",
     "default_root",
     "encode_arrays",
     "encode_flow",
@@ -74,6 +78,7 @@ __all__ = [
     "pair_name",
     "parse_frame_name",
     "parse_pair_name",
+    "parse_size",
     "printable",
     "publish",
     "quantize_flow",
@@ -84,6 +89,8 @@ __all__ = [
     "read_flow",
     "read_kitti",
     "read_meta",
+    "running_jobs",
+    "size_text",
     "sweep",
     "temporary_path",
     "write_artifact",
