@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -58,7 +59,7 @@ class Recent(Generic[Value]):
 
     def put(self, name: Any, value: Value) -> None:
         self.values[name] = value
-        if len(self.values) > self.size:
+        while len(self.values) > self.size:
             self.values.popitem(last=False)
 
 
@@ -215,6 +216,7 @@ class Painter:
     shelf: Shelf[Painted]
     seed_key: str  # what random numbers are drawn from, with the frame's number
     first: int  # first frame of the shot
+    last: int  # one past its last
     recent: Recent[Painted]  # by frame
     frames: Frames
     consistencies: Consistencies
@@ -253,6 +255,12 @@ class Painter:
 
     def needed(self, frame: int) -> list[int]:
         return [need.frame for need in self.stylizer().needs(frame, self.first)]
+
+    @cached_property
+    def reach(self) -> int:
+        """How many frames back any frame of the shot looks: so many must stay at hand while it is painted."""
+        frames = range(self.first, self.last)
+        return max((frame - earlier for frame in frames for earlier in self.needed(frame)), default=0)
 
     def paint(self, frame: int, progress: Progress) -> Painted:
         needed = self.needed(frame)

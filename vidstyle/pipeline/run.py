@@ -19,7 +19,8 @@ from vidstyle.flow import FlowMethod, flow_method
 from vidstyle.media import MovieWriter, find_ffmpeg
 from vidstyle.nets.encoder import EncoderOptions, check_layers, load_encoder
 from vidstyle.nets.weights import read_weights
-from vidstyle.pipeline.demand import Consistencies, Flows, Frames, Painter, Recent
+from vidstyle.pipeline.budget import Budget
+from vidstyle.pipeline.demand import REMEMBERED, Consistencies, Flows, Frames, Painter, Recent
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.given_flow import GivenFlow
@@ -27,7 +28,7 @@ from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.plan import Plan, file_record, output_name
 from vidstyle.pipeline.stages import Shot
-from vidstyle.store import publish, sweep, temporary_path
+from vidstyle.store import publish, size_text, sweep, temporary_path
 from vidstyle.stylize.base import Stylizer
 from vidstyle.stylize.none import NoneStylizer
 from vidstyle.stylize.optimize import OptimizeStylizer
@@ -39,26 +40,41 @@ class ShotsFailed(VidstyleError):  # noqa: N818 (named for what it says)
     exit_code = 3
 
 
-def run(plan: Plan, monitor: Monitor) -> None:
-    """Paint what is not painted, then write the output movie.
+def run(plan: Plan, monitor: Monitor, cache_limit: int | None = None) -> None:
+    """Paint what is not painted, then write the output movie; or, where frames cannot be kept, both in one go.
 
+    Args:
+        cache_limit: bytes that the cache folder stays under; None: as many as it takes.
     Raises:
         Interrupted: the monitor wished to stop; everything finished is stored.
-        ShotsFailed: some shots failed; all others are painted and stored, and no movie is written.
+        ShotsFailed: some shots failed, and no movie is written; all others are painted and stored, if they can be.
         MediaError, StoreError, OutputError: ffmpeg failed, the cache or the output cannot be written.
     """
-    with Studio(plan, monitor) as studio:
-        failures = paint_all(studio)
+    with Studio(plan, monitor, cache_limit) as studio:
+        left = time_to_paint(studio)
+        failures = paint_all(studio, left) if studio.has_room else []
         if failures:
-            raise ShotsFailed(f"{len(failures)} of {len(plan.shots)} shots failed, the others are kept; {failures[0]}")
-        write_movie(studio)
+            kept = "the others are kept" if studio.has_room else "what fits in the cache is kept of the others"
+            raise ShotsFailed(f"{len(failures)} of {len(plan.shots)} shots failed, {kept}; {failures[0]}")
+        if studio.has_room:
+            left.end()
+        elif studio.budget is not None:
+            monitor.note(
+                f"the painted frames do not all fit in the cache's limit of {size_text(studio.budget.limit)}: the "
+                "movie is written while it is painted, and after a stop what was not kept is painted again"
+            )
+        write_movie(studio, left)
+        if studio.budget is not None:
+            studio.budget.hold(plan.frames[1], needed=plan.frames[1], written=True)
 
 
 class Studio(contextlib.AbstractContextManager["Studio"]):
     """What painting and writing share: sources by demand, one painter per shot, one stylizer for all."""
 
-    def __init__(self, plan: Plan, monitor: Monitor) -> None:
+    def __init__(self, plan: Plan, monitor: Monitor, cache_limit: int | None = None) -> None:
         self.plan, self.monitor = plan, monitor
+        self.budget = None if cache_limit is None else Budget(plan, cache_limit, monitor.note)
+        self.has_room = plan.stages.store.keeps  # for all painted frames, as far as is known
         self.device = choose_device(plan.request.device)
         tools = tool_versions()
         stages, request = plan.stages, plan.request
@@ -66,14 +82,15 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         method = cache(lambda: build_flow_method(plan, self.device))
         self.flows = Flows(stages.flow, self.frames, method, GivenFlow.of(plan, monitor.note), tools)
         self.consistencies = Consistencies(stages.consistency, self.flows, request.consistency, tools)
-        recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
+        self.recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
         self.stylizer: Callable[[], Stylizer] = cache(lambda: build_stylizer(plan, self.device))
         self.painters = {
             first: Painter(
                 shelf=stages.stylize(first),
                 seed_key=stages.seed_key(first),
                 first=first,
-                recent=recent,
+                last=last,
+                recent=self.recent,
                 frames=self.frames,
                 consistencies=self.consistencies,
                 stylizer=self.stylizer,
@@ -81,8 +98,18 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
                 timeline=plan.timeline,
                 tools=tools,
             )
-            for first, _ in plan.shots
+            for first, last in plan.shots
         }
+
+    def make_room(self, shot: Shot, frame: int, written: bool = False) -> bool:
+        """Make room for ``frame``, on the disk (see ``Budget.hold``) or in memory. Whether all frames fit so far."""
+        reach = self.painters[shot[0]].reach
+        if not self.plan.stages.store.keeps:
+            for recent in (self.recent, self.frames.recent, self.flows.prepared):
+                recent.size = max(REMEMBERED, reach + 1)
+        elif self.budget is not None:
+            self.has_room &= self.budget.hold(frame, max(shot[0], frame - reach), written)
+        return self.has_room
 
     def __exit__(self, *error: object) -> None:
         self.frames.close()
@@ -141,27 +168,39 @@ class TimeLeft:
 
     def add(self, is_first: bool, seconds: float) -> None:
         kind = 0 if is_first else 1
-        self.left[kind] -= 1
+        self.left[kind] = max(0, self.left[kind] - 1)
         self.done[kind] += 1
         self.seconds[kind] += seconds
+
+    def end(self) -> None:
+        self.left = [0, 0]
+
+    @property
+    def is_over(self) -> bool:
+        return not any(self.left)
 
     def total(self) -> float:
         return sum(self.left[kind] * self.per_frame(kind) for kind in (0, 1))
 
 
-def paint_all(studio: Studio) -> list[str]:
-    """Paint every frame that is not stored; what went wrong with the shots that failed."""
+def time_to_paint(studio: Studio) -> TimeLeft:
+    """The time that painting what is missing will take; said too."""
     plan, monitor = studio.plan, studio.monitor
     missing = unpainted(studio)
-    if not missing:
-        return []
-    monitor.check()
+    if missing:
+        monitor.check()
     left = time_left(studio, missing)
     if left.total() > 0:
         monitor.note(
             f"painting {len(missing)} of {plan.frame_count} frames at {plan.size[0]}×{plan.size[1]} on "
             f"{studio.device} will take about {duration(left.total())}"
         )
+    return left
+
+
+def paint_all(studio: Studio, left: TimeLeft) -> list[str]:
+    """Paint every frame that is not stored, while there is room; what went wrong with the shots that failed."""
+    plan, monitor = studio.plan, studio.monitor
     failures = []
     for shot in plan.shots:
         try:
@@ -193,21 +232,29 @@ def time_left(studio: Studio, frames: list[int]) -> TimeLeft:
 
 
 def paint_shot(studio: Studio, shot: Shot, left: TimeLeft) -> None:
-    """Paint what is missing of one shot, saying after each step how far everything is."""
-    painter, monitor, offset = studio.painters[shot[0]], studio.monitor, studio.plan.frames[0]
+    """Paint what is missing of one shot, while there is room."""
     for frame in unpainted_of(studio, shot):
-        monitor.check()
-        is_first = frame == shot[0]
-        started = time.monotonic()
+        studio.monitor.check()
+        if not studio.make_room(shot, frame):
+            return
+        paint_frame(studio, shot, frame, left)
 
-        def watch(share: float, frame: int = frame, is_first: bool = is_first) -> None:
-            rest = left.total() - share * left.per_frame(0 if is_first else 1)
-            monitor.progress("paint", frame - offset + share, studio.plan.frame_count, rest)
 
-        with enough_memory(studio.plan.size):
-            painter.get(frame, watch)
-        left.add(is_first, time.monotonic() - started)
-        monitor.progress("paint", frame - offset + 1, studio.plan.frame_count, left.total())
+def paint_frame(studio: Studio, shot: Shot, frame: int, left: TimeLeft) -> Painted:
+    """Paint one frame of a shot, saying after each step how far everything is."""
+    painter, monitor, offset = studio.painters[shot[0]], studio.monitor, studio.plan.frames[0]
+    is_first = frame == shot[0]
+    started = time.monotonic()
+
+    def watch(share: float) -> None:
+        rest = left.total() - share * left.per_frame(0 if is_first else 1)
+        monitor.progress("paint", frame - offset + share, studio.plan.frame_count, rest)
+
+    with enough_memory(studio.plan.size):
+        painted = painter.get(frame, watch)
+    left.add(is_first, time.monotonic() - started)
+    monitor.progress("paint", frame - offset + 1, studio.plan.frame_count, left.total())
+    return painted
 
 
 @contextlib.contextmanager
@@ -224,8 +271,11 @@ def enough_memory(size: tuple[int, int]) -> Iterator[None]:
         ) from error
 
 
-def write_movie(studio: Studio) -> None:
-    """Encode all frames to a temporary name beside the output, and rename it when ffmpeg has ended well."""
+def write_movie(studio: Studio, left: TimeLeft) -> None:
+    """Encode all frames to a temporary name beside the output, and rename it when ffmpeg has ended well.
+
+    Frames that are not stored are painted when it is their turn.
+    """
     plan, monitor = studio.plan, studio.monitor
     output, settings = Path(plan.request.output), plan.request.encode
     sweep(output.parent)
@@ -248,8 +298,9 @@ def write_movie(studio: Studio) -> None:
             for shot in plan.shots:
                 for frame in range(*shot):
                     monitor.check()
-                    writer.write(studio.painters[shot[0]].get(frame).pixels)
-                    monitor.progress("encode", frame - plan.frames[0] + 1, plan.frame_count)
+                    writer.write(picture(studio, shot, frame, left).pixels)
+                    if left.is_over:  # until then, painting is what takes the time
+                        monitor.progress("encode", frame - plan.frames[0] + 1, plan.frame_count)
             writer.finish()
         # Noted first, as a rename changes none of it: killed between the two, the file would not be known as ours.
         plan.stages.encode(plan.shots).save(output_name(plan), file_record(temporary))
@@ -258,6 +309,22 @@ def write_movie(studio: Studio) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def picture(studio: Studio, shot: Shot, frame: int, left: TimeLeft) -> Painted:
+    """The stylized frame, stored or painted now.
+
+    Raises:
+        ShotsFailed: it cannot be painted. The rest is not painted either, as it cannot all be kept.
+    """
+    painter = studio.painters[shot[0]]
+    try:
+        if painter.has(frame):
+            return painter.get(frame)
+        studio.make_room(shot, frame, written=True)
+        return paint_frame(studio, shot, frame, left)
+    except (MediaError, PaintError) as error:
+        raise ShotsFailed(f"the shot at frame {shot[0]} failed, and no movie is written: {error}") from error
 
 
 def duration(seconds: float) -> str:
