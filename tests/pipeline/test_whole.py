@@ -13,6 +13,7 @@ from vidstyle.media import Movie, Timeline, probe, read_frames, scan
 from vidstyle.pipeline.demand import REMEMBERED, Painter, Recent
 from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.run import ShotsFailed
+from vidstyle.stylize.schedule import Turn
 
 
 def opened(path: Path) -> tuple[Movie, Timeline]:
@@ -130,10 +131,10 @@ def test_memory_does_not_grow_with_the_number_of_shots(painted: Work, monkeypatc
 def test_a_shot_that_fails_costs_no_other(empty: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     paint = Painter.paint
 
-    def failing(self: Painter, frame: int, progress: object) -> Painted:
-        if self.first == 0:
+    def failing(self: Painter, turn: Turn, progress: object) -> Painted:
+        if self.shot[0] == 0:
             raise MediaError("the decoder gave up")
-        return paint(self, frame, progress)  # type: ignore[arg-type]
+        return paint(self, turn, progress)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(Painter, "paint", failing)

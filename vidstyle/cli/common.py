@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
+from vidstyle.cli.values import Size
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
@@ -21,6 +23,15 @@ def cache_option(command: Command) -> Command:
     """Adds ``--cache-dir``, passed on as ``cache_dir: Path | None``."""
     return click.option(
         "--cache-dir", type=PATH, help="Where intermediate results are kept  [default: the user's cache folder]"
+    )(command)
+
+
+def cache_limit_option(command: Command) -> Command:
+    """Adds ``--cache-limit``, passed on as ``cache_limit: int | None``."""
+    return click.option(
+        "--cache-limit",
+        type=Size(),
+        help="Keep the whole cache under this: 500M, 20G, 1.5T  [default: no limit]",
     )(command)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidstyle.cli.common import (
+    cache_limit_option,
     cache_option,
     cache_root,
     json_option,
@@ -28,15 +29,19 @@ if TYPE_CHECKING:
 @click.argument("job", required=False)
 @overwrite_option
 @cache_option
+@cache_limit_option
 @quiet_option
-def resume(job: str | None, overwrite: bool | None, cache_dir: Path | None, quiet: bool) -> None:
+def resume(
+    job: str | None, overwrite: bool | None, cache_dir: Path | None, cache_limit: int | None, quiet: bool
+) -> None:
     """Go on with JOB: its id (or the beginning), its movie or its output  [default: the latest]."""
     from vidstyle.pipeline.api import job_request
 
-    found = find_job(cache_root(cache_dir), job)
+    root = cache_root(cache_dir)
+    found = find_job(root, job)
     # An output that might be replaced when the job began may be replaced when it goes on.
     granted = True if found.may_replace and overwrite is None else overwrite
-    do(job_request(found), cache_dir, granted, quiet)
+    do(job_request(found), root, granted, quiet, found.cache_limit if cache_limit is None else cache_limit)
 
 
 @click.command()

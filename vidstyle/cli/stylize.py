@@ -13,6 +13,7 @@ import click
 from vidstyle import config
 from vidstyle.cli.common import (
     PATH,
+    cache_limit_option,
     cache_option,
     cache_root,
     json_option,
@@ -101,6 +102,8 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @click.option("--device", help="auto, cpu, cuda, cuda:1 … or mps  [default: auto]")
 @click.option("-c", "--config", "settings_file", type=PATH, help="A TOML file of settings; options go before it")
 @cache_option
+@cache_limit_option
+@click.option("--no-cache", is_flag=True, help="Keep nothing on the disk: what is stopped begins anew")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and how long it takes; do nothing")
 @json_option
 @quiet_option
@@ -108,6 +111,8 @@ def stylize(
     overwrite: bool | None,
     settings_file: Path | None,
     cache_dir: Path | None,
+    cache_limit: int | None,
+    no_cache: bool,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -117,18 +122,22 @@ def stylize(
 
     Stopped or killed, the same command goes on where it was.
     """
-    request = build_request(settings_file, options)
+    if no_cache and (cache_dir or cache_limit):
+        raise click.UsageError("--no-cache goes with neither --cache-dir nor --cache-limit")
+    table = read_settings(settings_file) if settings_file else {}
+    file_limit = table.pop("cache_limit", None)
+    request = build_request(table, options)
+    root = None if no_cache else cache_root(cache_dir)
     if dry_run:
-        show_plan(request, cache_root(cache_dir), as_json, quiet)
+        show_plan(request, root, as_json, quiet)
     else:
-        do(request, cache_dir, overwrite, quiet)
+        do(request, root, overwrite, quiet, file_limit if cache_limit is None else cache_limit)
 
 
-def build_request(settings_file: Path | None, options: dict[str, Any]) -> Request:
-    """Defaults, then the settings file, then what was given on the command line."""
+def build_request(table: dict[str, Any], options: dict[str, Any]) -> Request:
+    """The settings file's ``table``, then what was given on the command line."""
     from vidstyle.pipeline.request import request_from_plain
 
-    table = read_settings(settings_file) if settings_file else {}
     given = {name: plain(value) for name, value in options.items() if value not in (None, ())}
     for name, value in given.items():
         section, _, key = name.rpartition("__")
@@ -163,7 +172,18 @@ def read_settings(path: Path) -> dict[str, Any]:
     ):
         raise InputError(f"{path}: styles must be a list of pictures, each as on the command line")
     table["styles"] = [StyleValue().convert(style, None, None) for style in styles]
+    if "cache_limit" in table:
+        table["cache_limit"] = read_limit(path, table["cache_limit"])
     return table
+
+
+def read_limit(path: Path, value: Any) -> int:
+    from vidstyle.store import parse_size
+
+    try:
+        return parse_size(str(value))
+    except InputError as error:
+        raise InputError(f"{path}: cache_limit: {error}") from None
 
 
 def default_output(table: dict[str, Any]) -> str:
@@ -176,17 +196,18 @@ def default_output(table: dict[str, Any]) -> str:
     return name + default_ending(movie)
 
 
-def do(request: Request, cache_dir: Path | None, overwrite: bool | None, quiet: bool) -> None:
+def do(
+    request: Request, root: Path | None, overwrite: bool | None, quiet: bool, cache_limit: int | None = None
+) -> None:
     """Run a job, showing what happens; ``resume`` comes here too."""
     from vidstyle.pipeline.api import perform
     from vidstyle.pipeline.events import Monitor
 
     display = Display(quiet)
-    root = cache_root(cache_dir)
     with stop_on_signals(display.say) as should_stop:
         try:
             monitor = Monitor(display, should_stop)
-            output = perform(request, root, monitor, lambda path: may_replace(path, overwrite, display))
+            output = perform(request, root, monitor, lambda path: may_replace(path, overwrite, display), cache_limit)
         finally:
             display.clear()
     click.echo(output)
@@ -201,7 +222,7 @@ def may_replace(path: Path, overwrite: bool | None, display: Display) -> bool:
         return click.confirm(f"{path} exists. Replace it?", err=True)
 
 
-def show_plan(request: Request, root: Path, as_json: bool, quiet: bool) -> None:
+def show_plan(request: Request, root: Path | None, as_json: bool, quiet: bool) -> None:
     from vidstyle.pipeline.api import estimate_seconds, plan_for
     from vidstyle.pipeline.events import Monitor
     from vidstyle.pipeline.plan import stage_status

@@ -1,13 +1,15 @@
-"""Values of options that have a form of their own: times and styles."""
+"""Values of options that have a form of their own: times, sizes and styles."""
 
 from __future__ import annotations
 
 import re
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
+
+from vidstyle.errors import InputError
 
 STYLE_OPTIONS = ("weight", "scale")
 
@@ -53,6 +55,37 @@ class Rate(click.ParamType):
             return Fraction(value)
         except (ValueError, ZeroDivisionError):
             self.fail(f"{value!r} is not a rate: write frames per second as 25 or 30000/1001", param, ctx)
+
+
+class Size(click.ParamType):
+    """Bytes, "500M", "20G" or "1.5T"."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Raises click's usage error for anything else."""
+        from vidstyle.store import parse_size
+
+        try:
+            return value if isinstance(value, int) else parse_size(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Age(click.ParamType):
+    """How long ago, in seconds: "90m", "12h", "30d" or "8w"."""
+
+    name = "age"
+    units: ClassVar = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Raises click's usage error for anything else."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", value.strip().lower())
+        if match is None:
+            self.fail(f"{value!r} is not an age: write it as 12h, 30d or 8w", param, ctx)
+        return float(match[1]) * self.units[match[2]]
 
 
 class StyleValue(click.ParamType):

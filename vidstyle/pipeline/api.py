@@ -12,7 +12,7 @@ from vidstyle.pipeline.events import Event, Monitor
 from vidstyle.pipeline.plan import Plan, make_plan
 from vidstyle.pipeline.request import Request, request_from_plain, request_to_plain
 from vidstyle.pipeline.run import Studio, run, time_left, unpainted
-from vidstyle.store import Job, Store, check_replaceable, default_root
+from vidstyle.store import Job, NoStore, Store, check_replaceable, default_limit, default_root, parse_size
 
 Path_ = str | os.PathLike[str]
 Listener = Callable[[Event], None]
@@ -27,6 +27,8 @@ def stylize(
     should_stop: Callable[[], bool] | None = None,
     overwrite: bool = False,
     cache_dir: Path_ | None = None,
+    cache_limit: int | str | None = None,
+    use_cache: bool = True,
     **settings: Any,
 ) -> Path:
     """Paint ``movie`` in one or more styles and write it to ``output``, with its sound and times.
@@ -39,6 +41,8 @@ def stylize(
         should_stop: asked between frames; True ends the work with ``Interrupted``.
         overwrite: replace an output file that is not this job's own.
         cache_dir: where intermediate results are kept; None: the user's cache folder.
+        cache_limit: what the cache folder stays under, bytes or a text such as "20G"; None: $VIDSTYLE_CACHE_LIMIT.
+        use_cache: False keeps nothing on the disk but the output; what is stopped then begins anew.
         settings: fields of ``Request`` by name: ``height=360``, ``method="optimize"``,
             ``stylize={"iterations": 30}``, ``flow={"preset": "fast"}``, ``start=Fraction(3, 2)`` …
     Returns:
@@ -55,18 +59,27 @@ def stylize(
     plain = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in settings.items()}
     request = request_from_plain({"movie": os.fspath(movie), "output": os.fspath(output), "styles": styles, **plain})
     root = default_root() if cache_dir is None else Path(cache_dir)
-    return perform(request, root, Monitor(progress, should_stop), lambda path: overwrite)
+    limit = parse_size(cache_limit) if isinstance(cache_limit, str) else cache_limit
+    monitor = Monitor(progress, should_stop)
+    return perform(request, root if use_cache else None, monitor, lambda path: overwrite, limit)
 
 
-def perform(request: Request, root: Path, monitor: Monitor, may_replace: Callable[[Path], bool]) -> Path:
+def perform(
+    request: Request,
+    root: Path | None,
+    monitor: Monitor,
+    may_replace: Callable[[Path], bool],
+    cache_limit: int | None = None,
+) -> Path:
     """Do what was asked for, alone on this job. Returns the output's path.
 
     Args:
-        root: the cache folder.
+        root: the cache folder; None: nothing is kept.
         may_replace: asked when the output exists and is not this job's own; False raises OutputError.
+        cache_limit: bytes that the cache folder stays under; None: $VIDSTYLE_CACHE_LIMIT, else as many as it takes.
     """
-    store = Store(root, monitor.note)
-    plan = make_plan(request, store, monitor)
+    limit = default_limit() if cache_limit is None else cache_limit
+    plan = make_plan(request, open_store(root, monitor), monitor)
     output = Path(request.output)
     if plan.is_written:
         monitor.note(f"{output} is finished already: nothing to do")
@@ -76,15 +89,10 @@ def perform(request: Request, root: Path, monitor: Monitor, may_replace: Callabl
         check_replaceable(output)
     if exists and not may_replace(output):
         raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
-    job = open_job(request, root)
-    with job.lock(report=monitor.note):
-        if exists:
-            job.allow_replacing(True)
-        try:
-            run(plan, monitor)
-        except Interrupted as stopped:
-            raise Interrupted(f"{stopped}, or `vidstyle resume {job.id}`") from None
-        job.allow_replacing(False)
+    if root is None:
+        run_without_cache(plan, monitor)
+    else:
+        run_job(open_job(request, root, cache_limit), plan, monitor, limit, replaces=exists)
     return output
 
 
@@ -93,19 +101,49 @@ def is_there(output: Path) -> bool:
     return any(output.iterdir()) if output.is_dir() else output.exists()
 
 
-def open_job(request: Request, root: Path) -> Job:
+def run_without_cache(plan: Plan, monitor: Monitor) -> None:
+    """Run a plan whose store keeps nothing. InputError where earlier passes have nowhere to be kept."""
+    if plan.stages.schedule.passes > 1:
+        raise InputError("several passes need a cache to keep each other's frames: leave out --no-cache or --passes")
+    try:
+        run(plan, monitor)
+    except Interrupted:
+        raise Interrupted("stopped; without a cache nothing is kept, so the same command begins anew") from None
+
+
+def run_job(job: Job, plan: Plan, monitor: Monitor, cache_limit: int | None, replaces: bool) -> None:
+    """Run the plan of a job, alone on it; ``replaces``: it was allowed to replace the output."""
+    shelves = plan.shelves
+    with job.lock(report=monitor.note, uses=[shelf.folder for shelf in shelves]):
+        for shelf in shelves:
+            shelf.touch()
+        if replaces:
+            job.allow_replacing(True)
+        try:
+            run(plan, monitor, cache_limit)
+        except Interrupted as stopped:
+            raise Interrupted(f"{stopped}, or `vidstyle resume {job.id}`") from None
+        job.allow_replacing(False)
+
+
+def open_store(root: Path | None, monitor: Monitor) -> Store:
+    """The cache in ``root``; with None, one that keeps nothing."""
+    return NoStore(monitor.note) if root is None else Store(root, monitor.note)
+
+
+def open_job(request: Request, root: Path, cache_limit: int | None = None) -> Job:
     """The job file of a request, made if there is none."""
     paths = (Path(request.movie), Path(request.output))
-    return Job.create(root, Path(request.movie).stem, request_to_plain(request), paths)
+    return Job.create(root, Path(request.movie).stem, request_to_plain(request), paths, cache_limit)
 
 
-def plan_for(request: Request, root: Path, monitor: Monitor, may_scan: bool = True) -> Plan:
+def plan_for(request: Request, root: Path | None, monitor: Monitor, may_scan: bool = True) -> Plan:
     """The plan of a request, without running it.
 
     Raises:
         InputError: the movie was never scanned, and ``may_scan`` is False.
     """
-    return make_plan(request, Store(root, monitor.note), monitor, may_scan)
+    return make_plan(request, open_store(root, monitor), monitor, may_scan)
 
 
 def estimate_seconds(plan: Plan) -> float:

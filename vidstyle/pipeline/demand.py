@@ -61,7 +61,7 @@ class Recent(Generic[Value]):
 
     def put(self, name: Any, value: Value) -> None:
         self.values[name] = value
-        if len(self.values) > self.size:
+        while len(self.values) > self.size:
             self.values.popitem(last=False)
 
 
@@ -239,6 +239,13 @@ class Painter:
     def missing(self) -> list[Turn]:
         """What must be painted until the whole shot is there, in order."""
         return missing_turns(self.schedule, self.shot, self.has)
+
+    def missing_for(self, frame: int) -> list[Turn]:
+        """What must be painted until this frame can go into the movie, in order."""
+        return missing_turns(self.schedule, self.shot, self.is_at_hand, [frame])
+
+    def is_at_hand(self, turn: Turn) -> bool:
+        return turn in self.recent.values or self.has(turn)
 
     def kind(self, turn: Turn) -> int:
         """0: it is painted from nothing; 1: from earlier paintings."""

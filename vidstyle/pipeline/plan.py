@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from vidstyle.config import RAFT_METHODS, NoneSettings, OptimizeSettings
 from vidstyle.errors import InputError
@@ -61,6 +62,16 @@ class Plan:
     @property
     def frame_count(self) -> int:
         return self.frames[1] - self.frames[0]
+
+    @property
+    def shelves(self) -> list[Shelf[Any]]:
+        """All shelves that the job uses, each once."""
+        stages = self.stages
+        scans = scan_shelf(stages.store, stages.inputs.movie)
+        passes = range(stages.schedule.passes)
+        painted = {shelf.folder: shelf for shelf in (stages.stylize(s, n) for n in passes for s in self.shots)}
+        made_from: list[Shelf[Any]] = [scans, stages.decode, stages.flow, stages.consistency]
+        return [*made_from, *painted.values(), stages.encode(self.shots)]
 
     @property
     def is_written(self) -> bool:
@@ -146,16 +157,17 @@ def flow_weights(request: Request, say: Callable[[str], None] | None = None) -> 
     return Path(request.flow_weights) if request.flow_weights else fetch(RAFT_WEIGHTS[request.flow.method], say)
 
 
-def scan_shelf(store: Store, digest: str) -> Shelf[str]:
-    """Where the scans of the movie with this digest lie."""
-    return store.shelf("scan", content_key("scan", VERSIONS["scan"], None, [digest]), JSON)
+def scan_shelf(store: Store, digest: str, movie: Path | None = None) -> Shelf[str]:
+    """Where the scans of the movie with this digest lie; with its path, that is noted when one is saved."""
+    about = None if movie is None else {"stage": "scan", "movie": str(movie)}
+    return store.shelf("scan", content_key("scan", VERSIONS["scan"], None, [digest]), JSON, about)
 
 
 def load_timeline(
     store: Store, movie: Movie, digest: str, end: Fraction | None, monitor: Monitor, may_scan: bool
 ) -> Timeline:
     """The movie's frames at least up to ``end``: from the store if a scan reached so far, else by a scan."""
-    shelf = scan_shelf(store, digest)
+    shelf = scan_shelf(store, digest, movie.path)
     known = find_timeline(shelf, movie, end)
     if known is not None:
         return known

@@ -19,14 +19,16 @@ from vidstyle.flow import FlowMethod, flow_method
 from vidstyle.media import find_ffmpeg, open_writer
 from vidstyle.nets.encoder import EncoderOptions, check_layers, load_encoder
 from vidstyle.nets.weights import read_weights
-from vidstyle.pipeline.demand import Consistencies, Flows, Frames, Painter, Recent
+from vidstyle.pipeline.budget import Budget
+from vidstyle.pipeline.demand import REMEMBERED, Consistencies, Flows, Frames, Painter, Recent
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.given_flow import GivenFlow
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.plan import Plan, file_record, output_name
-from vidstyle.store import discard, publish, sweep, temporary_path
+from vidstyle.pipeline.stages import Shot
+from vidstyle.store import discard, publish, size_text, sweep, temporary_path
 from vidstyle.stylize.base import Stylizer
 from vidstyle.stylize.none import NoneStylizer
 from vidstyle.stylize.optimize import OptimizeStylizer
@@ -39,26 +41,41 @@ class ShotsFailed(VidstyleError):  # noqa: N818 (named for what it says)
     exit_code = 3
 
 
-def run(plan: Plan, monitor: Monitor) -> None:
-    """Paint what is not painted, then write the output movie.
+def run(plan: Plan, monitor: Monitor, cache_limit: int | None = None) -> None:
+    """Paint what is not painted, then write the output movie; or, where frames cannot be kept, both in one go.
 
+    Args:
+        cache_limit: bytes that the cache folder stays under; None: as many as it takes.
     Raises:
         Interrupted: the monitor wished to stop; everything finished is stored.
-        ShotsFailed: some shots failed; all others are painted and stored, and no movie is written.
+        ShotsFailed: some shots failed, and no movie is written; all others are painted and stored, if they can be.
         MediaError, StoreError, OutputError: ffmpeg failed, the cache or the output cannot be written.
     """
-    with Studio(plan, monitor) as studio:
-        failures = paint_all(studio)
+    with Studio(plan, monitor, cache_limit) as studio:
+        left = time_to_paint(studio)
+        failures = paint_all(studio, left) if studio.has_room else []
         if failures:
-            raise ShotsFailed(f"{len(failures)} of {len(plan.shots)} shots failed, the others are kept; {failures[0]}")
-        write_movie(studio)
+            kept = "the others are kept" if studio.has_room else "what fits in the cache is kept of the others"
+            raise ShotsFailed(f"{len(failures)} of {len(plan.shots)} shots failed, {kept}; {failures[0]}")
+        if studio.has_room:
+            left.end()
+        elif studio.budget is not None:
+            monitor.note(
+                f"the painted frames do not all fit in the cache's limit of {size_text(studio.budget.limit)}: the "
+                "movie is written while it is painted, and after a stop what was not kept is painted again"
+            )
+        write_movie(studio, left)
+        if studio.budget is not None:
+            studio.budget.hold(plan.frames[1], needed=plan.frames[1], written=True)
 
 
 class Studio(contextlib.AbstractContextManager["Studio"]):
     """What painting and writing share: sources by demand, one painter per shot, one stylizer for all."""
 
-    def __init__(self, plan: Plan, monitor: Monitor) -> None:
+    def __init__(self, plan: Plan, monitor: Monitor, cache_limit: int | None = None) -> None:
         self.plan, self.monitor = plan, monitor
+        self.budget = None if cache_limit is None else Budget(plan, cache_limit, monitor.note)
+        self.has_room = plan.stages.store.keeps  # for all painted frames, as far as is known
         self.device = choose_device(plan.request.device)
         tools = tool_versions()
         stages, request = plan.stages, plan.request
@@ -66,7 +83,7 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         method = cache(lambda: build_flow_method(plan, self.device))
         self.flows = Flows(stages.flow, self.frames, method, GivenFlow.of(plan, monitor.note), tools)
         self.consistencies = Consistencies(stages.consistency, self.flows, request.consistency, tools)
-        recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
+        self.recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
         self.stylizer: Callable[[], Stylizer] = cache(lambda: build_stylizer(plan, self.device))
         self.painters = {
             shot[0]: Painter(
@@ -74,7 +91,7 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
                 schedule=stages.schedule,
                 shelves=[stages.stylize(shot, number) for number in range(stages.schedule.passes)],
                 seed_keys=[stages.seed_key(shot, number) for number in range(stages.schedule.passes)],
-                recent=recent,
+                recent=self.recent,
                 frames=self.frames,
                 consistencies=self.consistencies,
                 stylizer=self.stylizer,
@@ -84,6 +101,18 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
             )
             for shot in plan.shots
         }
+
+    def make_room(self, shot: Shot, turn: Turn, written: bool = False) -> bool:
+        """Make room for ``turn``, on the disk (see ``Budget.hold``) or in memory. Whether all frames fit so far."""
+        schedule = self.plan.stages.schedule
+        needed = schedule.looks_back_to(turn, shot)
+        if not self.plan.stages.store.keeps:
+            for recent in (self.recent, self.frames.recent, self.flows.prepared):
+                recent.size = max(REMEMBERED, turn.frame - needed + 1)
+        elif self.budget is not None:
+            done = turn.frame if schedule.passes == 1 else shot[0]
+            self.has_room &= self.budget.hold(done, needed, written)
+        return self.has_room
 
     def __exit__(self, *error: object) -> None:
         self.frames.close()
@@ -148,21 +177,27 @@ class TimeLeft:
         return self.seconds[kind] / self.done[kind] if self.done[kind] else self.estimate[kind]
 
     def add(self, kind: int, seconds: float) -> None:
-        self.left[kind] -= 1
+        self.left[kind] = max(0, self.left[kind] - 1)
         self.done[kind] += 1
         self.seconds[kind] += seconds
+
+    def end(self) -> None:
+        self.left = [0, 0]
+
+    @property
+    def is_over(self) -> bool:
+        return not any(self.left)
 
     def total(self) -> float:
         return sum(self.left[kind] * self.per_turn(kind) for kind in (0, 1))
 
 
-def paint_all(studio: Studio) -> list[str]:
-    """Paint every frame that is not stored; what went wrong with the shots that failed."""
+def time_to_paint(studio: Studio) -> TimeLeft:
+    """The time that painting what is missing will take; said too."""
     plan, monitor = studio.plan, studio.monitor
     work = unpainted(studio)
-    if not any(work.values()):
-        return []
-    monitor.check()
+    if any(work.values()):
+        monitor.check()
     left = time_left(studio, work)
     if left.total() > 0:
         last_pass = plan.stages.schedule.passes - 1
@@ -171,12 +206,18 @@ def paint_all(studio: Studio) -> list[str]:
             f"painting {count} of {plan.frame_count} frames at {plan.size[0]}×{plan.size[1]} on "
             f"{studio.device} will take about {duration(left.total())}"
         )
+    return left
+
+
+def paint_all(studio: Studio, left: TimeLeft) -> list[str]:
+    """Paint every frame that is not stored, while there is room; what went wrong with the shots that failed."""
+    plan, monitor = studio.plan, studio.monitor
     failures = []
-    for first, turns in work.items():
+    for shot in plan.shots:
         try:
-            paint_shot(studio, studio.painters[first], turns, left)
+            paint_shot(studio, shot, left)
         except (MediaError, PaintError) as error:
-            failures.append(f"shot at frame {first}: {error}")
+            failures.append(f"shot at frame {shot[0]}: {error}")
             monitor.note(failures[-1])
     return failures
 
@@ -196,21 +237,28 @@ def time_left(studio: Studio, work: dict[int, list[Turn]]) -> TimeLeft:
     return TimeLeft((kinds.count(0), kinds.count(1)), (first, later))
 
 
-def paint_shot(studio: Studio, painter: Painter, turns: list[Turn], left: TimeLeft) -> None:
-    """Paint what is missing of one shot, saying after each step how far everything is."""
-    monitor, count, passes = studio.monitor, studio.plan.frame_count, painter.schedule.passes
-    for turn in turns:
-        monitor.check()
-        kind, started = painter.kind(turn), time.monotonic()
+def paint_shot(studio: Studio, shot: Shot, left: TimeLeft) -> None:
+    """Paint what is missing of one shot, while there is room."""
+    for turn in studio.painters[shot[0]].missing():
+        studio.monitor.check()
+        if not studio.make_room(shot, turn):
+            return
+        paint_turn(studio, shot, turn, left)
 
-        def tell(share: float, kind: int = kind) -> None:
-            done = count - (sum(left.left) - share) / passes
-            monitor.progress("paint", done, count, left.total() - share * left.per_turn(kind))
 
-        with enough_memory(studio.plan.size):
-            painter.get(turn, tell)
-        left.add(kind, time.monotonic() - started)
-        tell(0.0)
+def paint_turn(studio: Studio, shot: Shot, turn: Turn, left: TimeLeft) -> None:
+    """Paint one frame of a shot in one pass, saying after each step how far everything is."""
+    painter, monitor, count = studio.painters[shot[0]], studio.monitor, studio.plan.frame_count
+    kind, started = painter.kind(turn), time.monotonic()
+
+    def tell(share: float) -> None:
+        done = count - (sum(left.left) - share) / painter.schedule.passes
+        monitor.progress("paint", done, count, left.total() - share * left.per_turn(kind))
+
+    with enough_memory(studio.plan.size):
+        painter.get(turn, tell)
+    left.add(kind, time.monotonic() - started)
+    tell(0.0)
 
 
 @contextlib.contextmanager
@@ -227,8 +275,11 @@ def enough_memory(size: tuple[int, int]) -> Iterator[None]:
         ) from error
 
 
-def write_movie(studio: Studio) -> None:
-    """Encode all frames to a temporary name beside the output, and rename it when all has ended well."""
+def write_movie(studio: Studio, left: TimeLeft) -> None:
+    """Encode all frames to a temporary name beside the output, and rename it when all has ended well.
+
+    Frames that are not stored are painted when it is their turn.
+    """
     plan, monitor = studio.plan, studio.monitor
     output, settings = Path(plan.request.output), plan.request.encode
     sweep(output.parent)
@@ -252,8 +303,9 @@ def write_movie(studio: Studio) -> None:
                 monitor.note(note)
             for done, (shot, frame) in enumerate(frames_of(plan, writer.passes), 1):
                 monitor.check()
-                writer.write(studio.painters[shot].final(frame).pixels)
-                monitor.progress("encode", done / writer.passes, plan.frame_count)
+                writer.write(picture(studio, shot, frame, left).pixels)
+                if left.is_over:  # until then, painting is what takes the time
+                    monitor.progress("encode", done / writer.passes, plan.frame_count)
             writer.finish()
         # Noted first, as a rename changes none of it: killed between the two, the file would not be known as ours.
         plan.stages.encode(plan.shots).save(output_name(plan), file_record(temporary))
@@ -263,11 +315,27 @@ def write_movie(studio: Studio) -> None:
         raise
 
 
-def frames_of(plan: Plan, times: int) -> Iterator[tuple[int, int]]:
-    """(first frame of its shot, frame) of all frames in order, so many times over."""
+def frames_of(plan: Plan, times: int) -> Iterator[tuple[Shot, int]]:
+    """(its shot, frame) of all frames in order, so many times over."""
     for _ in range(times):
-        for first, last in plan.shots:
-            yield from ((first, frame) for frame in range(first, last))
+        for shot in plan.shots:
+            yield from ((shot, frame) for frame in range(*shot))
+
+
+def picture(studio: Studio, shot: Shot, frame: int, left: TimeLeft) -> Painted:
+    """The stylized frame, stored or painted now.
+
+    Raises:
+        ShotsFailed: it cannot be painted. The rest is not painted either, as it cannot all be kept.
+    """
+    painter = studio.painters[shot[0]]
+    try:
+        for turn in painter.missing_for(frame):
+            studio.make_room(shot, turn, written=True)
+            paint_turn(studio, shot, turn, left)
+        return painter.final(frame)
+    except (MediaError, PaintError) as error:
+        raise ShotsFailed(f"the shot at frame {shot[0]} failed, and no movie is written: {error}") from error
 
 
 def duration(seconds: float) -> str:

@@ -50,7 +50,7 @@ class Weights:
 
 def digest_inputs(request: Request, store: Store, weights: Weights, device: str) -> Inputs:
     """Read (or remember) the digests of everything that the request names. Raises InputError for missing files."""
-    memo = store.root / "digests"
+    memo = store.digests
     return dataclasses.replace(
         digest_flow_inputs(request, store, weights, device),
         styles=tuple(file_digest(Path(style.path), memo) for style in request.styles),
@@ -60,7 +60,7 @@ def digest_inputs(request: Request, store: Store, weights: Weights, device: str)
 
 def digest_flow_inputs(request: Request, store: Store, weights: Weights, device: str) -> Inputs:
     """The same for all that frames, flow and masks are made from."""
-    memo = store.root / "digests"
+    memo = store.digests
     flow: list[str] = []
     if weights.flow is not None:  # a network: results differ between kinds of devices
         flow += [file_digest(weights.flow, memo), device]
@@ -69,7 +69,7 @@ def digest_flow_inputs(request: Request, store: Store, weights: Weights, device:
     return Inputs(digest_movie(Path(request.movie), memo), (), None, device, tuple(flow))
 
 
-def digest_movie(path: Path, memo: Path) -> str:
+def digest_movie(path: Path, memo: Path | None) -> str:
     """Of a file's bytes; of a folder of pictures, of theirs in their order. How fast they are shown is not in it."""
     return files_digest(picture_files(path)[0], memo) if path.is_dir() else file_digest(path, memo)
 

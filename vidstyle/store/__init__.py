@@ -28,8 +28,10 @@ from vidstyle.store.codecs import (
 from vidstyle.store.flowfile import read_flo, read_flow, read_kitti, write_flo, write_flow, write_kitti
 from vidstyle.store.flowfolder import FlowFolder
 from vidstyle.store.folders import check_replaceable, numbered_files
-from vidstyle.store.job import Job
+from vidstyle.store.job import Job, running_jobs
 from vidstyle.store.keys import content_key, file_digest, files_digest
+from vidstyle.store.nowhere import NoStore
+from vidstyle.store.sizes import default_limit, parse_size, size_text
 from vidstyle.store.store import (
     Artifact,
     Shelf,
@@ -53,6 +55,7 @@ __all__ = [
     "FlowFolder",
     "Job",
     "Meta",
+    "NoStore",
     "Shelf",
     "Store",
     "atomic_write",
@@ -63,6 +66,7 @@ __all__ = [
     "decode_frame",
     "decode_json",
     "decode_mask",
+    "default_limit",
     "default_root",
     "discard",
     "encode_arrays",
@@ -79,6 +83,7 @@ __all__ = [
     "pair_name",
     "parse_frame_name",
     "parse_pair_name",
+    "parse_size",
     "printable",
     "publish",
     "quantize_flow",
@@ -89,6 +94,8 @@ __all__ = [
     "read_flow",
     "read_kitti",
     "read_meta",
+    "running_jobs",
+    "size_text",
     "sweep",
     "temporary_path",
     "write_artifact",

@@ -44,8 +44,8 @@ class CorruptArtifact(StoreError):  # noqa: N818
         self.reason = reason
 
 
-def write_artifact(path: Path, payload: bytes, meta: Mapping[str, Any]) -> None:
-    """Write an artifact, whole or not at all.
+def write_artifact(path: Path, payload: bytes, meta: Mapping[str, Any]) -> int:
+    """Write an artifact, whole or not at all. Returns the bytes of the file.
 
     ``meta`` is what is said about the payload: the codec, the frame's time and duration, the versions of the
     tools. It must be JSON, and may hold Fractions, which are written as "n/d" (``Fraction("n/d")`` reads
@@ -57,6 +57,7 @@ def write_artifact(path: Path, payload: bytes, meta: Mapping[str, Any]) -> None:
         raise ValueError(f"{len(header)} bytes of meta: large values belong into the payload")
     prefix = _PREFIX.pack(_MAGIC, len(header))
     atomic_write(path, prefix, _digest(prefix + header), header, payload)
+    return _HEADER_START + len(header) + len(payload)
 
 
 def read_artifact(path: Path) -> tuple[Meta, bytes]:

@@ -134,22 +134,24 @@ def sweep(folder: Path) -> int:
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(OSError):
-                if _is_abandoned(entry):
+                if is_abandoned(entry):
                     discard(Path(entry.path))
                     removed += 1
     return removed
 
 
-def _is_abandoned(entry: os.DirEntry[str]) -> bool:
+def is_abandoned(entry: os.DirEntry[str]) -> bool:
+    """Whether a file is a temporary one that nobody will finish."""
     match = _TEMPORARY.match(entry.name)
     if match is None:
         return False
-    if match["host"] == _host() and not _is_alive(int(match["pid"])):
+    if match["host"] == _host() and not is_alive(int(match["pid"])):
         return True
     return time.time() - entry.stat(follow_symlinks=False).st_mtime > _OLD_SECONDS
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process on this host; True where that cannot be told."""
     if sys.platform == "win32":
         return True  # signal 0 would interrupt the process there: go by age alone
     try:

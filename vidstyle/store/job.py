@@ -1,6 +1,7 @@
 """Jobs: small files beside the cache that hold everything that was asked for, and a lock for each.
 
-``<root>/jobs/<id>/job.json`` and ``<root>/jobs/<id>/lock``. The id is typed by people: the movie's name and
+``<root>/jobs/<id>/job.json`` and ``<root>/jobs/<id>/lock``; beside them ``uses.json``, the shelves that its last run
+uses, which nobody else may remove while the lock is held. The id is typed by people: the movie's name and
 six digits of a hash of what was asked, so that asking the same again finds the same job.
 """
 
@@ -14,20 +15,24 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from vidstyle.errors import InputError, StoreError
-from vidstyle.store.atomic import atomic_write, printable, store_error
+from vidstyle.store.atomic import atomic_write, is_alive, printable, store_error
 from vidstyle.store.codecs import decode_json, encode_json
 
 _VERSION = 1
 _FILE = "job.json"
 _MAY_REPLACE = "may-replace"
+_USES = "uses.json"
+_LOCK = "lock"
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,80}")
 _POLL_SECONDS = 0.1
+# Whoever looks whether a job is running holds its lock for a moment.
+_LOOK_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -38,15 +43,24 @@ class Job:
     id: unique within it, such as "bikes-3fa9c1".
     asked: whatever the pipeline needs to do it, as JSON.
     paths: absolute paths of the movie and, last, the output, by which a user may name the job too.
+    cache_limit: bytes that the cache was to stay under when it was asked for last; None: any number.
     """
 
     root: Path
     id: str
     asked: Mapping[str, Any]
     paths: tuple[str, ...] = ()
+    cache_limit: int | None = None
 
     @classmethod
-    def create(cls, root: Path, stem: str, asked: Mapping[str, Any], paths: tuple[Path, ...] = ()) -> Job:
+    def create(
+        cls,
+        root: Path,
+        stem: str,
+        asked: Mapping[str, Any],
+        paths: tuple[Path, ...] = (),
+        cache_limit: int | None = None,
+    ) -> Job:
         """The job for ``asked``, saved; if the same was asked before, the same job.
 
         ``stem`` is what its id begins with, such as the movie's name. Only ``asked`` makes the hash.
@@ -56,7 +70,7 @@ class Job:
         digest = hashlib.sha256(encode_json(asked)).hexdigest()
         known = tuple(os.path.abspath(path) for path in paths)  # noqa: PTH100 (resolve() would follow links)
         for digits in range(6, 65):  # more only where six are taken by something else
-            job = cls(root, f"{name}-{digest[:digits]}", asked, known)
+            job = cls(root, f"{name}-{digest[:digits]}", asked, known, cache_limit)
             if not job.file.exists() or encode_json(cls.load(root, job.id).asked) == encode_json(asked):
                 job.save()
                 return job
@@ -88,6 +102,8 @@ class Job:
     def save(self) -> None:
         """Write the job's file, whole or not at all. StoreError if the disk does not take it."""
         document = {"version": _VERSION, "id": self.id, "asked": self.asked, "paths": list(self.paths)}
+        if self.cache_limit is not None:
+            document["cache_limit"] = self.cache_limit
         text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -113,8 +129,9 @@ class Job:
                     f"{printable(file)} is from a newer vidstyle: update, or give the command in full again"
                 )
             case {"version": 1, "id": str(found), "asked": dict(asked), "paths": list(paths)} if found == job_id:
-                if all(isinstance(path, str) for path in paths):
-                    return cls(root, job_id, asked, tuple(paths))
+                limit = document.get("cache_limit")
+                if all(isinstance(path, str) for path in paths) and isinstance(limit, int | None):
+                    return cls(root, job_id, asked, tuple(paths), limit)
         raise StoreError(f"{printable(file)} is damaged: delete it and give the command in full again")
 
     @classmethod
@@ -150,26 +167,54 @@ class Job:
             raise InputError(f"{printable(text)!r} may be any of {', '.join(job.id for job in found)}: name one")
         return found[0]
 
+    @property
+    def uses(self) -> tuple[Path, ...]:
+        """The folders of the shelves that its last run uses, or used; none if it never ran or that is damaged."""
+        with contextlib.suppress(OSError, ValueError):
+            names = decode_json((self.folder / _USES).read_bytes())
+            if isinstance(names, list) and all(isinstance(name, str) for name in names):
+                return tuple(self.root / name for name in names)
+        return ()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a process holds the lock. Where the disk knows no locks: whether one that took it may still live."""
+        try:
+            with (self.folder / _LOCK).open("rb") as file:
+                unknown: list[str] = []
+                if not _try_lock(file, unknown.append):
+                    return True
+                _unlock(file)
+                return bool(unknown) and self._holder_may_live(file)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise store_error(error, self.folder) from error
+
     @contextlib.contextmanager
-    def lock(self, wait: float = 0.0, report: Callable[[str], None] | None = None) -> Iterator[None]:
+    def lock(
+        self, wait: float = 0.0, report: Callable[[str], None] | None = None, uses: Iterable[Path] = ()
+    ) -> Iterator[None]:
         """Work on this job alone. The lock ends with the block, or with the process, however that ends.
 
+        ``uses``: the folders of the shelves that are worked on, which others then leave alone.
         ``wait``: how many seconds to wait for another process (math.inf: as long as it takes). StoreError,
         naming the process that holds it, if it is not free by then. Where the disk knows no locks (some
         network disks), that is reported and the work goes on: artifacts are whole even so, but may be made
         twice.
         """
         with self._open_lock_file() as file:
-            deadline = time.monotonic() + wait
+            deadline = time.monotonic() + max(wait, _LOOK_SECONDS)
             while not _try_lock(file, report):
                 if time.monotonic() >= deadline:
                     raise StoreError(self._who_holds(file))
                 time.sleep(_POLL_SECONDS)
-            file.seek(0)
-            file.truncate()
-            file.write(encode_json({"pid": os.getpid(), "host": platform.node()}))
-            file.flush()
+            with contextlib.suppress(OSError):  # a full disk: it is for messages
+                file.seek(0)
+                file.truncate()
+                file.write(encode_json({"pid": os.getpid(), "host": platform.node()}))
             try:
+                atomic_write(self.folder / _USES, encode_json([_below(folder, self.root) for folder in uses]))
                 yield
             finally:
                 with contextlib.suppress(OSError):
@@ -179,19 +224,40 @@ class Job:
     def _open_lock_file(self) -> IO[bytes]:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return (self.folder / "lock").open("a+b", buffering=0)
+            return (self.folder / _LOCK).open("a+b", buffering=0)
         except OSError as error:
             raise store_error(error, self.folder) from error
 
     def _who_holds(self, file: IO[bytes]) -> str:
-        holder = "another process"
-        with contextlib.suppress(OSError, ValueError):
-            file.seek(0)
-            match decode_json(file.read(4096)):
-                case {"pid": int(pid), "host": str(host)}:
-                    here = host == platform.node()
-                    holder = f"process {pid}" + ("" if here else f" on {printable(host)}")
+        pid, host = _holder(file)
+        holder = "another process" if pid is None else f"process {pid}"
+        if host not in (None, platform.node()):
+            holder += f" on {printable(str(host))}"
         return f"{self.id} is being worked on by {holder}: wait until it ends, or stop it, and run again"
+
+    def _holder_may_live(self, file: IO[bytes]) -> bool:
+        pid, host = _holder(file)
+        return pid is not None and (host != platform.node() or is_alive(pid))
+
+
+def _holder(file: IO[bytes]) -> tuple[int | None, str | None]:
+    """Number and host of the process that wrote itself into a lock file, if that can be read."""
+    with contextlib.suppress(OSError, ValueError):
+        file.seek(0)
+        match decode_json(file.read(4096)):
+            case {"pid": int(pid), "host": str(host)}:
+                return pid, host
+    return None, None
+
+
+def _below(folder: Path, root: Path) -> str:
+    return folder.relative_to(root).as_posix()
+
+
+def running_jobs(root: Path) -> list[Job]:
+    """The jobs that some process works on now, also those whose files are damaged."""
+    found = (Job(root, file.parent.name, {}) for file in sorted((root / "jobs").glob(f"*/{_LOCK}")))
+    return [job for job in found if job.is_running]
 
 
 if sys.platform == "win32":

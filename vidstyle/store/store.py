@@ -21,6 +21,7 @@ import contextlib
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ _FRAME = re.compile(r"[0-9]{8}")
 _PAIR = re.compile(r"([0-9]{8})-([0-9]{8})")
 _SHARDED = re.compile(r"([0-9]{5})[0-9]{3}(?![0-9])")
 _CORRUPT = re.compile(r"\.corrupt-[0-9]+$")
-_ABOUT = "about.json"
+ABOUT = "about.json"
 
 
 def default_root() -> Path:
@@ -100,7 +101,19 @@ class Store:
     def __init__(self, root: Path, report: Callable[[str], None]) -> None:
         self.root = root
         self.report = report
+        self.written = 0  # bytes, by this object
         self._prepared = False
+        self._counting = threading.Lock()
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is saved can be loaded again; see ``NoStore``."""
+        return True
+
+    @property
+    def digests(self) -> Path | None:
+        """Where digests of files are remembered, for ``file_digest``."""
+        return self.root / "digests"
 
     def shelf(self, stage: str, key: str, codec: Codec[T], describe: Mapping[str, Any] | None = None) -> Shelf[T]:
         """The results of one stage under one content key.
@@ -110,6 +123,11 @@ class Store:
         if not _STAGE.fullmatch(stage) or not _KEY.fullmatch(key):
             raise ValueError(f"not a stage and a content key: {stage!r}, {key!r}")
         return Shelf(self, stage, self.root / LAYOUT / stage / key[:2] / key, codec, describe)
+
+    def count(self, written: int) -> None:
+        """Add to the bytes written. For several threads."""
+        with self._counting:
+            self.written += written
 
     def make_folder(self, folder: Path) -> None:
         """Make ``folder``, somewhere in the cache.
@@ -148,7 +166,7 @@ class Shelf(Generic[T]):
 
     def path(self, name: str) -> Path:
         """Where the artifact of this name lies, or would."""
-        if not _NAME.fullmatch(name) or _CORRUPT.search(name) or name == _ABOUT:
+        if not _NAME.fullmatch(name) or is_set_aside(name) or name == ABOUT:
             raise ValueError(f"not a name for an artifact: {name!r}")
         shard = _SHARDED.match(name)
         return self.folder / shard[1] / name if shard else self.folder / name
@@ -202,14 +220,22 @@ class Shelf(Generic[T]):
         if path.parent not in self._swept:
             sweep(path.parent)
             self._swept.add(path.parent)
-        write_artifact(path, payload, {**(meta or {}), "codec": self._codec.name})
+        self._store.count(write_artifact(path, payload, {**(meta or {}), "codec": self._codec.name}))
+
+    def touch(self) -> None:
+        """Note that the shelf is in use now, if it is there: what was not used for long is pruned first.
+
+        Never an error: a read-only cache can be used too.
+        """
+        with contextlib.suppress(OSError):
+            os.utime(self.folder / ABOUT)
 
     def names(self) -> Iterator[str]:
         """The names of all artifacts here: those of frames in order, then the others."""
         entries = sorted(_scan(self.folder))
         for shard in (name for name, is_folder in entries if is_folder):
-            yield from sorted(name for name, _ in _scan(self.folder / shard) if _is_artifact(name))
-        yield from (name for name, is_folder in entries if not is_folder and _is_artifact(name))
+            yield from sorted(name for name, _ in _scan(self.folder / shard) if is_artifact(name))
+        yield from (name for name, is_folder in entries if not is_folder and is_artifact(name))
 
     def size(self) -> int:
         """Bytes of all files here, including what was set aside."""
@@ -221,23 +247,36 @@ class Shelf(Generic[T]):
         return total
 
     def _write_about(self) -> None:
-        about = self.folder / _ABOUT
+        about = self.folder / ABOUT
         if self._describe is not None and not about.exists():
             text = json.dumps(self._describe, indent=2, sort_keys=True, ensure_ascii=False, default=str)
             atomic_write(about, text.encode("utf-8", errors="backslashreplace") + b"\n")
 
     def _set_aside(self, name: str, error: CorruptArtifact) -> None:
         what = f"{self.stage} {name} in the cache is damaged ({printable(error.reason)})"
-        number = 1
-        while (aside := error.path.with_name(f"{name}.corrupt-{number}")).exists():
-            number += 1
         try:
-            error.path.rename(aside)
-        except FileNotFoundError:
-            return  # another process was faster, and has said so
-        except OSError as failure:
-            raise StoreError(f"{what} and cannot be set aside: {store_error(failure, error.path.parent)}") from failure
-        self._store.report(f"{what}: set aside as {aside.name}, and will be made again")
+            aside = set_aside(error.path)
+        except StoreError as failure:
+            raise StoreError(f"{what} and cannot be set aside: {failure}") from failure
+        if aside is not None:  # else another process was faster, and has said so
+            self._store.report(f"{what}: set aside as {aside.name}, and will be made again")
+
+
+def set_aside(path: Path) -> Path | None:
+    """Rename a damaged artifact, so that it is made again and can still be looked at. Returns its new path.
+
+    None if it has gone meanwhile. StoreError if the disk does not allow it.
+    """
+    number = 1
+    while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
+        number += 1
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise store_error(error, path.parent) from error
+    return aside
 
 
 def _scan(folder: Path) -> Iterator[tuple[str, bool]]:
@@ -252,5 +291,11 @@ def _scan(folder: Path) -> Iterator[tuple[str, bool]]:
         raise store_error(error, folder) from error
 
 
-def _is_artifact(name: str) -> bool:
-    return bool(_NAME.fullmatch(name)) and name != _ABOUT and not _CORRUPT.search(name) and not is_temporary(name)
+def is_artifact(name: str) -> bool:
+    """Whether a file in a shelf's folder is an artifact, by its name."""
+    return bool(_NAME.fullmatch(name)) and name != ABOUT and not is_set_aside(name) and not is_temporary(name)
+
+
+def is_set_aside(name: str) -> bool:
+    """Whether a file's name says that it was an artifact, and damaged."""
+    return _CORRUPT.search(name) is not None

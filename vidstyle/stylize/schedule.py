@@ -33,6 +33,9 @@ class Schedule(Protocol):
     def extent(self, pass_number: int, shot: Shot) -> tuple[int, ...]:
         """What a painting depends on of where its shot begins and ends: part of the content key."""
 
+    def looks_back_to(self, turn: Turn, shot: Shot) -> int:
+        """The first frame of the shot that this or any later turn still takes."""
+
 
 @dataclass(frozen=True)
 class Independent:
@@ -48,6 +51,9 @@ class Independent:
 
     def extent(self, pass_number: int, shot: Shot) -> tuple[int, ...]:
         return ()
+
+    def looks_back_to(self, turn: Turn, shot: Shot) -> int:
+        return turn.frame
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,9 @@ class Forward:
     def extent(self, pass_number: int, shot: Shot) -> tuple[int, ...]:
         """Only backwards is looked: how long the shot goes on changes nothing."""
         return (shot[0],)
+
+    def looks_back_to(self, turn: Turn, shot: Shot) -> int:
+        return max(shot[0], turn.frame - self.offsets[-1])
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,9 @@ class Alternating:
 
     def extent(self, pass_number: int, shot: Shot) -> tuple[int, ...]:
         return shot if pass_number else ()
+
+    def looks_back_to(self, turn: Turn, shot: Shot) -> int:
+        return shot[0]
 
 
 def is_forward(pass_number: int) -> bool:
@@ -127,21 +139,23 @@ def all_turns(schedule: Schedule, shot: Shot) -> Iterator[Turn]:
             yield Turn(number, frame)
 
 
-def missing_turns(schedule: Schedule, shot: Shot, has: Callable[[Turn], bool]) -> list[Turn]:
-    """What must be painted until all of the last pass is there, in order; nothing that nobody needs any more."""
-    found = {turn for turn in last_turns(schedule, shot) if not has(turn)}
+def missing_turns(
+    schedule: Schedule, shot: Shot, has: Callable[[Turn], bool], frames: Iterable[int] | None = None
+) -> list[Turn]:
+    """What must be painted until the last pass of ``frames`` is there, in order; nothing that nobody needs any more.
+
+    Args:
+        frames: None: all of the shot.
+    """
+    wanted = [Turn(schedule.passes - 1, frame) for frame in (range(*shot) if frames is None else frames)]
+    found = {turn for turn in wanted if not has(turn)}
     pending = list(found)
     while pending:
         needed = schedule.needs(pending.pop(), shot)
         new = [turn for turn in needed if turn not in found and not has(turn)]
         found.update(new)
         pending += new
-    return [turn for turn in all_turns(schedule, shot) if turn in found]
-
-
-def last_turns(schedule: Schedule, shot: Shot) -> list[Turn]:
-    """The paintings that go into the movie."""
-    return [Turn(schedule.passes - 1, frame) for frame in range(*shot)]
+    return sorted(found, key=lambda turn: (turn.pass_number, schedule.frames(turn.pass_number, shot).index(turn.frame)))
 
 
 def pairs_of(schedule: Schedule, shot: Shot, turns: Iterable[Turn]) -> set[tuple[int, int]]:
