@@ -18,7 +18,7 @@ from vidstyle.pipeline.api import job_request, plan_for
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.plan import Plan
 from vidstyle.store import Job, pair_name
-from vidstyle.view.exhibits import MAX_TILES, spread
+from vidstyle.view.shot_sheet import MAX_TILES, spread
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +188,6 @@ def test_a_long_shot_is_spread_over_the_sheet() -> None:
 
 
 def test_a_long_shot_says_how_many_are_shown(done: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidstyle.view.exhibits.MAX_TILES", 3)
+    monkeypatch.setattr("vidstyle.view.shot_sheet.MAX_TILES", 3)
     result = look(done, tmp_path, "flow")
     assert "vidstyle: shot 1: 3 of 7 flows are on the sheet, evenly spread" in result.stderr.splitlines()

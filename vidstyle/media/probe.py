@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,27 @@ class Movie:
     audio: tuple[AudioStream, ...]
     subtitles: tuple[SubtitleStream, ...]
     notes: tuple[str, ...]  # one-line remarks on what was assumed
+
+    @property
+    def shape(self) -> Fraction:
+        """Width by height as it is shown, whatever the shape of its pixels."""
+        return self.sample_aspect_ratio * self.width / self.height
+
+    def pictures_alone(self, width: int, height: int) -> Movie:
+        """What MovieWriter takes for other pictures at this movie's times: no sound, no text, square pixels.
+
+        They keep its colours, but for those of HDR: pictures about a movie are not meant to glare.
+        """
+        sdr: dict[str, Any] = {"color_primaries": None, "color_transfer": None}
+        return replace(
+            self,
+            width=width,
+            height=height,
+            sample_aspect_ratio=Fraction(1),
+            audio=(),
+            subtitles=(),
+            **(sdr if self.color_transfer in colour.HDR_TRANSFERS else {}),
+        )
 
 
 def probe(path: Path | str) -> Movie:
