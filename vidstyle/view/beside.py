@@ -34,8 +34,8 @@ class Beside:
         if shape * height < SMALL:
             height *= math.ceil(SMALL / (shape * height))
         rows, columns = (2, 1) if self.stacked else (1, 2)
-        widest, highest = Fraction(LARGE[0] - GAP, columns), Fraction(LARGE[1] - GAP - STRIP, rows)
-        height = min(height, widest / shape, highest)
+        widest, highest = (LARGE[0] - GAP) // (2 * columns) * 2, (LARGE[1] - GAP - STRIP) // (2 * rows) * 2
+        height = min(height, widest / shape, Fraction(highest))
         self.tile = even(height * shape), even(height)
         down, across = (self.tile[1] + GAP, 0) if self.stacked else (0, self.tile[0] + GAP)
         self.second = across, down  # place of the second picture

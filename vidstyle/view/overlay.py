@@ -35,7 +35,7 @@ def mask_overlay(frame: np.ndarray, consistency: np.ndarray) -> np.ndarray:
 def tint_untrusted(picture: np.ndarray, consistency: np.ndarray) -> np.ndarray:
     """Tint what is not trusted and leave all else as it is: uint8 RGB (H, W, 3). Arguments as for ``mask_overlay``."""
     c = _unit(picture, consistency)
-    doubt = 0.6 * (1 - c)[..., None]
+    doubt = 0.5 * (1 - c)[..., None]
     tinted = (1 - doubt) * picture + doubt * np.array(TINT, np.float32)
     tinted[_edges(c < 0.5)] = EDGE
     return np.clip(np.rint(tinted), 0, 255).astype(np.uint8)

@@ -36,6 +36,8 @@ MARGIN = 20
 GAP = 18
 TITLE, HEADING, LABEL = 15, 12, 10
 """Height of capitals, in pixels."""
+TICKS = 5
+"""About as many on the side of a panel."""
 SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 """Steps between ticks of a time axis."""
 
@@ -86,7 +88,7 @@ def plot_curves(
     curves = [{label: checked(*curve) for label, curve in curves.items()} for _, _, curves in panels]
     span = x_span([x for panel in curves for x, _ in panel.values()])
     ranges = [y_range([y for _, y in panel.values()], unit) for panel, (_, unit, _) in zip(curves, panels, strict=True)]
-    ticks = [even_ticks(*edges, count=5) for edges in ranges]
+    ticks = [even_ticks(*edges, count=TICKS) for edges in ranges]
     texts = [tick_text(value) for panel in ticks for value in panel]
     left = MARGIN + max(text_width(text, LABEL) for text in texts) + 12
     lines = title.splitlines() if title else []
@@ -133,8 +135,9 @@ def y_range(curves: Sequence[NDArray[np.float64]], unit: str) -> tuple[float, fl
     if high - low < 1e-3 * max(abs(high), abs(low)) or high == low:  # flat: not a picture of its noise
         room = 0.05 * abs(high) or 1.0
         low, high = (low - room, high + room) if low else (0.0, room)
-    step = even_step(high - low, 5)
-    low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    for _ in range(2):  # whole ticks of the wider range, too
+        step = even_step(high - low, TICKS)
+        low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     return low, min(high, 100.0) if unit == "%" and values.size and values.max() <= 100 else high
 
 
@@ -246,17 +249,28 @@ def draw_curve(
 
 
 def draw_points(picture: np.ndarray, box: Box, points: Sequence[Point]) -> None:
-    """Rings around points, with their labels beside them where those cover no other label."""
-    taken: list[tuple[float, float]] = []  # of each label: left and baseline
-    for px, py, text in points:
-        x, y = float(box.across(px)), float(np.clip(box.down(py), box.top, box.bottom))
+    """Rings around points, each with its label where that covers least of what is drawn already."""
+    places = [(float(box.across(x)), float(np.clip(box.down(y), box.top, box.bottom))) for x, y, _ in points]
+    for x, y in places:
         cv2.circle(picture, (round(x), round(y)), 5, INK, 1, cv2.LINE_AA)
+    for (x, y), (_, _, text) in zip(places, points, strict=True):
         wide = text_width(text, LABEL)
-        beside = [(x + 10, y + LABEL / 2), (x - 10 - wide, y + LABEL / 2), (x + 10, y + 2.2 * LABEL)]
-        beside += [(x - 10 - wide, y + 2.2 * LABEL), (x + 10, y - 1.2 * LABEL), (x - 10 - wide, y - 1.2 * LABEL)]
-        for left, baseline in beside:
-            inside = box.left <= left and left + wide <= box.right and box.top + LABEL <= baseline <= box.bottom - 2
-            if inside and all(abs(left - a) > wide + 6 or abs(baseline - b) > 1.5 * LABEL for a, b in taken):
-                draw_text(picture, text, left, baseline, LABEL, INK)
-                taken.append((left, baseline))
-                break
+        lefts = {"middle": x - wide / 2, "right": x + 11, "left": x - 11 - wide}
+        around = [(lefts["middle"], y - 12), (lefts["middle"], y + 12 + LABEL), (lefts["right"], y + LABEL / 2)]
+        around += [(lefts["left"], y + LABEL / 2)]
+        around += [(lefts[side], y + shift) for side in ("right", "left") for shift in (-9, LABEL + 9)]
+        inside = [
+            (left, baseline)
+            for left, baseline in around
+            if box.left < left and left + wide < box.right and box.top + LABEL < baseline < box.bottom - 3
+        ]
+        if inside:
+            left, baseline = min(inside, key=lambda place: covered(picture, place[0], place[1], wide))
+            draw_text(picture, text, left, baseline, LABEL, INK)
+
+
+def covered(picture: np.ndarray, left: float, baseline: float, wide: int) -> int:
+    """How many pixels below a label are brighter than paper and grid."""
+    rows = slice(round(baseline) - LABEL - 3, round(baseline) + 4)
+    part = picture[rows, round(left) - 3 : round(left) + wide + 3]
+    return int((part.max(axis=2) > max(GRID)).sum())

@@ -128,6 +128,6 @@ def shots(**given: Any) -> None:
 
     A movie is scanned, if it was not; the pictures come from the movie itself.
     """
-    from vidstyle.cli.inspect.shots import show_shots
+    from vidstyle.cli.inspect.shot_table import show_shots
 
     show_shots(**given)

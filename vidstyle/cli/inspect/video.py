@@ -40,10 +40,11 @@ def pictures(survey: Survey, layout: Beside) -> Iterator[np.ndarray]:
     inspection, exhibit = survey.inspection, survey.exhibit
     for frame, original in inspection.movie_frames():
         shot = inspection.shot_of(frame)
-        time = survey.clock(frame)
+        scale, time = survey.scales.get(shot), survey.clock(frame)
         if exhibit.pairs and frame == inspection.shots[shot][0]:
             picture, why = None, f"shot {shot + 1} begins"
         else:
-            picture, why = exhibit.beside(frame, survey.scales[shot]), "not in the cache"
+            picture, why = exhibit.beside(frame, scale), "not in the cache"
         label = f"{frame}   {time}" if picture is None else exhibit.label(frame, time, survey.numbers[frame])
-        yield layout.join(original, picture, f"shot {shot + 1}   {label}", why)
+        colours = "" if scale is None or picture is None else f"   full colour: {scale:g} px"
+        yield layout.join(original, picture, f"shot {shot + 1}   frame {label}{colours}", why)

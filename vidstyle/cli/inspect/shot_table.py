@@ -125,16 +125,22 @@ def draw(found: ShotList, folder: Path, columns: int | None, monitor: Monitor) -
     for begin in range(0, total, PER_SHEET):
         chosen = found.shots[begin : begin + PER_SHEET]
         numbers = range(begin + 1, begin + 1 + len(chosen))
-        labels = [f"{n}   {a} to {b - 1}   {clock(found, a)}" for n, (a, b) in zip(numbers, chosen, strict=True)]
+        labels = [label(found, number, shot) for number, shot in zip(numbers, chosen, strict=True)]
         title = f"{found.name}, shots {numbers[0]} to {numbers[-1]} of {total}\nFirst and last frame of each."
         page = f"-{begin // PER_SHEET + 1:02d}" if total > PER_SHEET else ""
         name = f"{found.name}-shots{page}.png"
         pairs = ends(found, chosen, begin, monitor)
-        sheet = contact_sheet(pairs, labels, columns or (None if len(pairs) > 3 else 2), title=title)
+        sheet = contact_sheet(pairs, labels, columns or (None if len(pairs) > 8 else 2), title=title)
         with writing(folder / name):
             atomic_write(folder / name, encode_png(sheet))
         files.append(str(folder / name))
     return files
+
+
+def label(found: ShotList, number: int, shot: tuple[int, int]) -> str:
+    first, last = shot
+    why = f"   stands out by {found.rise(first):.1f}" if number > 1 else ""
+    return f"{number}   {first} to {last - 1}   {clock(found, first)}{why}"
 
 
 def ends(found: ShotList, shots: list[tuple[int, int]], begin: int, monitor: Monitor) -> list[np.ndarray]:
@@ -143,5 +149,5 @@ def ends(found: ShotList, shots: list[tuple[int, int]], begin: int, monitor: Mon
     pictures = {}
     for frame, picture in found.thumbnails(wanted, HEIGHT):
         pictures[frame] = picture
-        monitor.progress("shots", begin + len(pictures) // 2, len(found.shots))
+        monitor.progress("shots", 2 * begin + len(pictures), 2 * len(found.shots))
     return [join([pictures[first], pictures[last - 1]], 1) for first, last in shots]
