@@ -1,4 +1,4 @@
-"""``vidstyle inspect``: what it writes, what it prints, and what it does when things are missing."""
+"""``vidstyle inspect``: the pictures it writes, what it prints, and what it does when things are missing."""
 
 from __future__ import annotations
 
@@ -8,63 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from tests.pipeline.conftest import CUT, FRAMES, TINY, Work, contents, draw_style
-from vidstyle.cli.inspect import inspect
-from vidstyle.errors import InputError, OutputError, VidstyleError
-from vidstyle.pipeline.api import job_request, plan_for
-from vidstyle.pipeline.events import Monitor
-from vidstyle.pipeline.plan import Plan
-from vidstyle.store import Job, pair_name
-from vidstyle.view.exhibits import MAX_TILES, spread
+from tests.cli.conftest import fails, job_of, look, plan_of
+from tests.pipeline.conftest import CUT, FRAMES, TINY, Work, contents
+from vidstyle.errors import InputError, OutputError
+from vidstyle.store import pair_name
+from vidstyle.view.shot_sheet import MAX_TILES, spread
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Work:
-    """A finished job. Look, do not touch."""
-    folder = tmp_path_factory.mktemp("inspected")
-    work = Work(folder, draw_style(folder / "strokes.png", seed=3))
-    work.paint()
-    return work
-
-
-@pytest.fixture
-def copied(done: Work, tmp_path: Path) -> Work:
-    """The same cache, to take things out of."""
-    shutil.copytree(done.cache, tmp_path / "cache")
-    return Work(tmp_path, done.style)
-
-
-def look(work: Work, out: Path, *arguments: str) -> Result:
-    """Run one subcommand; errors are raised as they reach the command line's main."""
-    command = [*arguments, "--cache-dir", str(work.cache), "-o", str(out)]
-    result = CliRunner().invoke(inspect, command, standalone_mode=False)
-    if result.exception is not None:
-        assert result.stdout == ""
-        raise result.exception
-    return result
-
-
-def job_of(work: Work) -> Job:
-    return Job.list(work.cache)[0]
-
-
-def plan_of(work: Work) -> Plan:
-    return plan_for(job_request(job_of(work)), work.cache, Monitor())
-
-
-def fails(work: Work, out: Path, *arguments: str) -> str:
-    """The one line that it fails with, with exit code 2."""
-    with pytest.raises(VidstyleError) as caught:
-        look(work, out, *arguments)
-    assert caught.value.exit_code == 2
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize("kind", ["flow", "mask", "frames"])
+@pytest.mark.parametrize("kind", ["flow", "mask", "warp", "frames"])
 def test_one_sheet_a_shot_and_nothing_but_their_names_on_stdout(done: Work, tmp_path: Path, kind: str) -> None:
     before = contents(done.cache)
     result = look(done, tmp_path, kind)
@@ -78,7 +31,9 @@ def test_one_sheet_a_shot_and_nothing_but_their_names_on_stdout(done: Work, tmp_
     assert contents(done.cache) == before
 
 
-@pytest.mark.parametrize(("kind", "size"), [("flow", (96, 54)), ("mask", (96, 54)), ("frames", (96, 110))])
+@pytest.mark.parametrize(
+    ("kind", "size"), [("flow", (96, 54)), ("mask", (96, 54)), ("warp", (96, 110)), ("frames", (96, 110))]
+)
 def test_single_pictures_are_of_full_size(done: Work, tmp_path: Path, kind: str, size: tuple[int, int]) -> None:
     result = look(done, tmp_path, kind, "--frame", "9", "--frame", "3")
     names = [tmp_path / f"painted-{kind}-0000000{frame}.png" for frame in (3, 9)]
@@ -188,6 +143,6 @@ def test_a_long_shot_is_spread_over_the_sheet() -> None:
 
 
 def test_a_long_shot_says_how_many_are_shown(done: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidstyle.view.exhibits.MAX_TILES", 3)
+    monkeypatch.setattr("vidstyle.view.shot_sheet.MAX_TILES", 3)
     result = look(done, tmp_path, "flow")
     assert "vidstyle: shot 1: 3 of 7 flows are on the sheet, evenly spread" in result.stderr.splitlines()

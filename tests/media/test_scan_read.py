@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vidstyle.errors import MediaError
-from vidstyle.media import Timeline, find_cuts, probe, read_frames, scan
+from vidstyle.media import Timeline, find_cuts, probe, read_chosen, read_frames, scan
 
 from .conftest import X264, ffmpeg, frames, lavfi
 
@@ -67,6 +67,18 @@ def test_reading_from_the_middle_is_bit_identical(any_ffmpeg: str, make: Callabl
     for first in (1, 40, 74, 75, 76, 111, 149, 150, 190, 199):  # around key frames, and inside open groups
         last = min(first + 4, len(timeline))
         assert np.array_equal(frames(movie, timeline, first, last), whole[first:last])
+
+
+@pytest.mark.parametrize("name", ["cfr.mp4", "cfr.mkv"])
+def test_chosen_frames_are_those_of_the_whole(make: Callable[[str], Path], name: str) -> None:
+    movie = probe(make(name))
+    timeline = scan(movie)
+    chosen = [3, 4, 20, 190, 199]  # with a gap that is worth seeking
+    found = dict(read_chosen(movie, timeline, chosen, (160, 120)))
+    assert list(found) == chosen
+    for frame in chosen:
+        assert np.array_equal(found[frame], frames(movie, timeline, frame, frame + 1)[0])
+    assert list(read_chosen(movie, timeline, [], (160, 120))) == []
 
 
 def test_interlaced_movies(any_ffmpeg: str, make: Callable[[str], Path]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vidstyle.media import find_cuts, shots
+from vidstyle.media import find_cuts, rises, shots
 
 
 def scores(length: int, **jumps: float) -> np.ndarray:
@@ -16,6 +16,11 @@ def scores(length: int, **jumps: float) -> np.ndarray:
 
 def test_a_jump_is_a_cut() -> None:
     assert find_cuts(scores(50, _20=30, _40=15)) == [20, 40]
+
+
+def test_what_the_threshold_is_held_against() -> None:
+    rise = rises(np.float32([0, 5, 25, 30, 28, 50]))
+    assert rise.tolist() == [0, 5, 20, 5, -2, 20]
 
 
 def test_flashes_are_none() -> None:

@@ -89,3 +89,39 @@ def test_sixteen_bits_are_shown_as_eight() -> None:
     deep = np.array([[[0, 32768, 65535]]], np.uint16)
     shown = eight_bit(deep)
     assert shown is not None and shown.dtype == np.uint8 and shown.tolist() == [[[0, 128, 255]]]
+
+
+def test_the_frame_before_is_warped_by_the_stored_flow(reference: Work) -> None:
+    inspection = inspection_of(reference)
+    warped, flow, before = inspection.warped(3), inspection.flow(3, 2), inspection.original(2)
+    assert warped is not None and flow is not None and before is not None and warped.shape == before.shape
+    rows, columns = np.mgrid[5:49:7, 5:91:7]
+    x, y = columns + flow[0, rows, columns], rows + flow[1, rows, columns]
+    inside = (x >= 0) & (x < 95) & (y >= 0) & (y < 53)
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    for r, c, i, j, dx, dy in zip(*(a[inside] for a in (rows, columns, top, left, x - left, y - top)), strict=True):
+        corners = before[i : i + 2, j : j + 2].astype(float)
+        expected = (1 - dy) * ((1 - dx) * corners[0, 0] + dx * corners[0, 1])
+        expected += dy * ((1 - dx) * corners[1, 0] + dx * corners[1, 1])
+        assert np.abs(warped[r, c] - expected).max() <= 0.51
+    assert inspection.warped(CUT) is None and inspection.warping_error(CUT) is None
+
+
+def test_the_warping_error_is_that_of_the_movie(reference: Work) -> None:
+    inspection = inspection_of(reference)
+    now, before, warped = inspection.original(3), inspection.original(2), inspection.warped(3)
+    mask, error = inspection.consistency(3, 2), inspection.warping_error(3)
+    assert now is not None and before is not None and warped is not None and mask is not None and error is not None
+    weight = mask.astype(float) / 255
+    apart = ((now.astype(float) - warped) ** 2).sum(axis=2) / 255**2
+    assert error == pytest.approx((weight * apart).sum() / weight.sum(), rel=0.05)  # warped is rounded here
+    assert error < 0.5 * ((weight * ((now.astype(float) - before) ** 2).sum(axis=2)).sum() / weight.sum() / 255**2)
+
+
+def test_frames_of_the_movie_come_from_the_movie(painted: Work) -> None:
+    inspection = inspection_of(painted)
+    stored = [inspection.original(frame) for frame in range(FRAMES)]
+    shutil.rmtree(painted.cache / "v1" / "decode")
+    frames = list(inspection_of(painted).movie_frames())
+    assert [number for number, _ in frames] == list(range(FRAMES))
+    assert all(np.array_equal(a, b) for a, (_, b) in zip(stored, frames, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vidstyle.view.overlay import mask_overlay
+from vidstyle.view.overlay import difference, mask_overlay, tint_untrusted
 
 
 @pytest.mark.parametrize("level", [0, 40, 128, 255])
@@ -46,3 +46,27 @@ def test_small_spots_are_tinted_not_outlined() -> None:
 def test_sizes_must_fit() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         mask_overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5), np.float32))
+
+
+def test_a_tint_leaves_alone_what_is_trusted() -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (40, 40, 3), np.uint8)
+    consistency = np.full((40, 40), 255, np.uint8)
+    consistency[10:30, 10:30] = 0
+    tinted = tint_untrusted(picture, consistency)
+    assert np.array_equal(tinted[:10], picture[:10])
+    inside = tinted[12:28, 12:28].astype(int)
+    assert (inside[..., 0] - inside[..., 1]).mean() > 80
+    assert np.corrcoef(inside.ravel(), picture[12:28, 12:28].ravel())[0, 1] > 0.4  # one still sees what is there
+
+
+def test_differences_are_brightened() -> None:
+    a = np.full((2, 2, 3), 100, np.uint8)
+    b = a.copy()
+    b[0, 0] = (100, 90, 103)
+    b[1, 1] = (0, 255, 100)
+    shown = difference(a, b)
+    assert shown[0, 0].tolist() == [40, 40, 40] and shown[1, 1].tolist() == [255, 255, 255] and not shown[0, 1].any()
+    assert np.array_equal(shown, difference(b, a))
+    with pytest.raises(ValueError, match="pictures of"):
+        difference(a, b[:1])

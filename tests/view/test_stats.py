@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
@@ -20,12 +19,11 @@ def test_by_hand() -> None:
     assert (stats.mean, stats.median, stats.maximum) == pytest.approx((2, 1.5, 5))
     assert stats.percentile_95 == pytest.approx(2 + 0.85 * 3)
     assert stats.trusted == pytest.approx(3 / 5)
-    assert json.loads(json.dumps(stats.as_dict()))["percentile_95"] == 4.55
 
 
 def test_without_a_map_and_with_an_8_bit_one() -> None:
     flow = np.ones((2, 2, 2), dtype=np.float32)
-    assert flow_statistics(flow).as_dict()["trusted"] is None
+    assert flow_statistics(flow).trusted is None
     assert flow_statistics(flow, np.array([[0, 127], [128, 255]], np.uint8)).trusted == 0.5
     assert flow_statistics(np.full((2, 2, 2), np.nan, np.float32)).maximum == 0
     with pytest.raises(ValueError, match="flow is"):

@@ -2,7 +2,7 @@
 
 from vidstyle.media.containers import CONTAINERS
 from vidstyle.media.ffmpeg import Ffmpeg, encoders, find_ffmpeg
-from vidstyle.media.movies import probe, read_frames, scan
+from vidstyle.media.movies import probe, read_chosen, read_frames, scan
 from vidstyle.media.outputs import (
     Writer,
     check_count,
@@ -14,7 +14,7 @@ from vidstyle.media.outputs import (
 )
 from vidstyle.media.pictures import Pictures, picture_files
 from vidstyle.media.probe import AudioStream, Movie, SubtitleStream
-from vidstyle.media.shots import find_cuts, shots
+from vidstyle.media.shots import find_cuts, rises, shots
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.write import MovieWriter, check_encoder
 from vidstyle.media.write_pictures import PICTURE_ENDINGS
@@ -42,7 +42,9 @@ __all__ = [
     "open_writer",
     "picture_files",
     "probe",
+    "read_chosen",
     "read_frames",
+    "rises",
     "scan",
     "shots",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from vidstyle.errors import InputError
 from vidstyle.media.pictures import Pictures, is_pictures, is_still, probe_pictures, read_pictures, scan_pictures
 from vidstyle.media.probe import Movie
 from vidstyle.media.probe import probe as probe_file
+from vidstyle.media.read import neighbours
 from vidstyle.media.read import read_frames as read_file
 from vidstyle.media.scan import scan as scan_file
 from vidstyle.media.timeline import Timeline
@@ -49,3 +50,18 @@ def read_frames(
     """
     read = read_pictures if isinstance(movie, Pictures) else read_file
     return read(movie, timeline, first, last, size, bit_depth)  # type: ignore[arg-type]
+
+
+def read_chosen(
+    movie: Movie, timeline: Timeline, frames: Sequence[int], size: tuple[int, int]
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yields only these frames, which must be in order: as read_frames does, in 8 bits.
+
+    What lies between two of them is decoded and thrown away, unless the file can be seeked and they lie far apart.
+    """
+    groups = ([frame] for frame in frames) if isinstance(movie, Pictures) else neighbours(movie, timeline, frames)
+    for group in groups:
+        wanted = set(group)
+        for frame, image in read_frames(movie, timeline, group[0], group[-1] + 1, size):
+            if frame in wanted:
+                yield frame, image

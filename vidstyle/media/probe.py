@@ -6,7 +6,7 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,27 @@ class Movie:
     def working_depth(self) -> int:
         """Bits per component that frames need so that nothing of the movie is lost: 8 or 16."""
         return 16 if self.bit_depth > 8 or self.is_hdr else 8
+
+    @property
+    def shape(self) -> Fraction:
+        """Width by height as it is shown, whatever the shape of its pixels."""
+        return self.sample_aspect_ratio * self.width / self.height
+
+    def pictures_alone(self, width: int, height: int) -> Movie:
+        """What MovieWriter takes for other pictures at this movie's times: no sound, no text, square pixels.
+
+        They keep its colours, but for those of HDR: pictures about a movie are not meant to glare.
+        """
+        sdr: dict[str, Any] = {"color_primaries": None, "color_transfer": None}
+        return replace(
+            self,
+            width=width,
+            height=height,
+            sample_aspect_ratio=Fraction(1),
+            audio=(),
+            subtitles=(),
+            **(sdr if self.color_transfer in colour.HDR_TRANSFERS else {}),
+        )
 
 
 def probe(path: Path | str) -> Movie:

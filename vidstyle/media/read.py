@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import IO, Any
 
@@ -26,6 +26,7 @@ SEEKABLE_CONTAINERS = ("mov,", "matroska", "avi")
 SEEKABLE_CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "prores", "dnxhd", "mjpeg", "ffv1", "rawvideo")
 # Seconds before the wanted frame that are seeked to, in the order they are tried; then from the start.
 SEEK_BEFORE = (Fraction(1, 2), Fraction(12))
+WORTH_SEEKING = Fraction(5)  # seconds between two frames from which on decoding anew beats decoding through
 FLAGS = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
 
 
@@ -50,9 +51,25 @@ def read_frames(
             return
 
 
+def neighbours(movie: Movie, timeline: Timeline, frames: Sequence[int]) -> Iterator[list[int]]:
+    """The frames in groups that are read in one go."""
+    group: list[int] = []
+    for frame in frames:
+        if group and _can_seek(movie) and timeline.time(frame) - timeline.time(group[-1]) > WORTH_SEEKING:
+            yield group
+            group = []
+        group.append(frame)
+    if group:
+        yield group
+
+
+def _can_seek(movie: Movie) -> bool:
+    return movie.container.startswith(SEEKABLE_CONTAINERS) and movie.codec in SEEKABLE_CODECS
+
+
 def _seek_points(movie: Movie, timeline: Timeline, first: int) -> Iterator[Fraction | None]:
     """Where to start decoding, in seconds after the file's first time; None: at the start."""
-    if movie.container.startswith(SEEKABLE_CONTAINERS) and movie.codec in SEEKABLE_CODECS:
+    if _can_seek(movie):
         for before in SEEK_BEFORE:
             seek = timeline.time(min(first, len(timeline) - 1)) - movie.clock_start - before
             if seek > 0:

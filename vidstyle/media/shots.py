@@ -27,18 +27,24 @@ def find_cuts(
     is not taken back at once, so a flash is none. `min_length` is in frames.
     """
     cuts: list[int] = []
-    for frame in _jumps(np.asarray(scores, np.float64), threshold):
+    for frame in _jumps(scores, threshold):
         long_enough = frame - (cuts[-1] if cuts else 0) >= min_length and len(scores) - frame >= min_length
         if long_enough and not _is_flash(scores, frame):
             cuts.append(frame)
     return cuts
 
 
-def _jumps(scores: NDArray[np.float64], threshold: float) -> list[int]:
-    rise = scores.copy()
+def rises(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """By how much each change stands out from those just before it: what find_cuts holds against the threshold."""
+    values = np.asarray(scores, np.float64)
+    rise = values.copy()
     for step in range(1, BEFORE + 1):
-        rise[step:] = np.minimum(rise[step:], scores[step:] - scores[:-step])
-    return [int(frame) for frame in np.flatnonzero(rise >= threshold) if frame > 0]
+        rise[step:] = np.minimum(rise[step:], values[step:] - values[:-step])
+    return rise
+
+
+def _jumps(scores: NDArray[np.float32], threshold: float) -> list[int]:
+    return [int(frame) for frame in np.flatnonzero(rises(scores) >= threshold) if frame > 0]
 
 
 def _is_flash(scores: NDArray[np.float32], frame: int) -> bool:

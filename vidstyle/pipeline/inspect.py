@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vidstyle.errors import InputError
-from vidstyle.media import probe
+from vidstyle.flow import backward_warp
+from vidstyle.media import probe, read_frames
+from vidstyle.metrics import warping_error
 from vidstyle.pipeline.api import job_request
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
@@ -27,7 +32,7 @@ from vidstyle.pipeline.stages import (
     digest_flow_inputs,
     digest_inputs,
 )
-from vidstyle.store import Job, Shelf, Store, frame_name, pair_name
+from vidstyle.store import Job, Shelf, Store, frame_name, frame_to_float, mask_to_float, pair_name, quantize_frame
 
 T = TypeVar("T")
 
@@ -79,6 +84,31 @@ class Inspection:
         """The stylized frame, uint8 (H, W, 3)."""
         painted = loaded(self.painted_shelf(frame), frame_name(frame))
         return None if painted is None else eight_bit(painted.pixels)
+
+    def movie_frames(self) -> Iterator[tuple[int, Pixels]]:
+        """The job's frames, each with its number, from the movie itself: also where the cache has none."""
+        return read_frames(self.plan.movie, self.plan.timeline, *self.plan.frames, self.plan.size)
+
+    def warped(self, frame: int) -> Pixels | None:
+        """The frame before, moved to ``frame`` by the backward flow: uint8 (H, W, 3). What the flow claims."""
+        flow, before = self.flow(frame, frame - 1), self.original(frame - 1)
+        if flow is None or before is None:
+            return None
+        warped = backward_warp(torch.from_numpy(frame_to_float(before)), torch.from_numpy(flow))
+        return eight_bit(quantize_frame(warped.numpy()))
+
+    def warping_error(self, frame: int) -> float | None:
+        """How far that is from ``frame`` where the flow is trusted; None if anything it takes is not there.
+
+        ``metrics.warping_error`` of the movie itself: what the flow cannot explain, painted or not.
+        """
+        flow, mask = self.flow(frame, frame - 1), self.consistency(frame, frame - 1)
+        now, before = self.original(frame), self.original(frame - 1)
+        if flow is None or mask is None or now is None or before is None:
+            return None
+        current, previous = (torch.from_numpy(frame_to_float(pixels)) for pixels in (now, before))
+        error = warping_error(current, previous, torch.from_numpy(flow), torch.from_numpy(mask_to_float(mask)))
+        return None if math.isnan(error) else error
 
     def has_original(self, frame: int) -> bool:
         """By its name alone: damage shows when it is read."""

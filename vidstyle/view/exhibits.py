@@ -5,23 +5,18 @@ Each takes frames one at a time from a ``Source`` and keeps none, however long t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 
-from vidstyle.flow._cv2 import cv2
-from vidstyle.view.flow_color import flow_to_color, legend
-from vidstyle.view.overlay import mask_overlay
-from vidstyle.view.sheet import contact_sheet, tiling
-from vidstyle.view.stats import FlowStatistics, flow_statistics, shared_scale, trusted_share
+from vidstyle.view.flow_color import flow_to_color
+from vidstyle.view.numbers import MOTION, PAINTING, Measure, Numbers, record
+from vidstyle.view.overlay import difference, mask_overlay, tint_untrusted
+from vidstyle.view.stats import flow_statistics, shared_scale, trusted_share
 from vidstyle.view.text import PAPER
 
-T = TypeVar("T")
-
-MAX_TILES = 24
-LEGEND_SIZE = 128
 GREY, DARK = 128, 38
 """In place of pictures that are not there: below a mask, and beside the other one of a pair."""
 
@@ -35,18 +30,10 @@ class Source(Protocol):
     def consistency(self, source: int, target: int) -> np.ndarray | None: ...
     def original(self, frame: int) -> np.ndarray | None: ...
     def painted(self, frame: int) -> np.ndarray | None: ...
+    def warped(self, frame: int) -> np.ndarray | None: ...
+    def warping_error(self, frame: int) -> float | None: ...
     def has_original(self, frame: int) -> bool: ...
     def has_painted(self, frame: int) -> bool: ...
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What is known of one frame."""
-
-    flow: FlowStatistics | None = None
-    trusted: float | None = None  # share of pixels whose flow can be trusted
-    original: bool = False  # whether the decoded frame is there
-    painted: bool = False  # whether the stylized frame is there
 
 
 class Exhibit(Protocol):
@@ -57,6 +44,7 @@ class Exhibit(Protocol):
     title: str  # on sheets
     pairs: bool  # shows a frame and the one before it: nothing for the first of a shot
     columns: tuple[str, ...]  # of ``summary``
+    measures: tuple[Measure, ...]  # of each frame
 
     def numbers(self, frame: int) -> Numbers: ...
 
@@ -70,6 +58,10 @@ class Exhibit(Protocol):
 
     def picture(self, frame: int, scale: float | None) -> np.ndarray | None:
         """Full size, uint8 (H, W, 3), without label."""
+        ...
+
+    def beside(self, frame: int, scale: float | None) -> np.ndarray | None:
+        """The same to stand beside the frame itself, of its size."""
         ...
 
     def label(self, frame: int, time: str, numbers: Numbers) -> str: ...
@@ -88,14 +80,19 @@ class Exhibit(Protocol):
 
 
 class Flow:
-    """Flow as colour. Backward: where each pixel of frame t was in t - 1; forward: where those of t - 1 go."""
+    """Flow as colour. Backward: where each pixel of frame t was in t - 1; forward: where those of t - 1 go.
+
+    Args:
+        errors: the warping error is wanted too. It takes two decoded frames and a warp for each flow.
+    """
 
     things = "flows"
     pairs = True
     columns: tuple[str, ...] = ("median motion", "longest", "trusted", "least trusted")
+    measures: tuple[Measure, ...] = MOTION
 
-    def __init__(self, source: Source, forward: bool = False) -> None:
-        self.source, self.forward = source, forward
+    def __init__(self, source: Source, forward: bool = False, errors: bool = False) -> None:
+        self.source, self.forward, self.errors = source, forward, errors
         self.name = "flow-forward" if forward else "flow"
         way = "Forward flow: frame t-1 to t" if forward else "Backward flow: frame t to t-1"
         self.title = f"{way}. White is at rest; darker than the wheel is beyond its scale."
@@ -108,6 +105,7 @@ class Flow:
         return Numbers(
             flow=None if flow is None else flow_statistics(flow),
             trusted=None if consistency is None else trusted_share(consistency),
+            error=self.source.warping_error(frame) if self.errors and not self.forward else None,
         )
 
     def is_there(self, numbers: Numbers) -> bool:
@@ -121,6 +119,9 @@ class Flow:
         flow = self.source.flow(*self.pair(frame))
         return None if flow is None or scale is None else flow_to_color(flow, scale)
 
+    def beside(self, frame: int, scale: float | None) -> np.ndarray | None:
+        return self.picture(frame, scale)
+
     def label(self, frame: int, time: str, numbers: Numbers) -> str:
         source, target = self.pair(frame)
         return f"{source} to {target}   {time}" + (f"   median {numbers.flow.median:.1f} px" if numbers.flow else "")
@@ -129,9 +130,8 @@ class Flow:
         return [] if self.is_there(numbers) else [self.things]
 
     def record(self, numbers: Numbers) -> dict[str, Any]:
-        """Magnitudes in pixels; null where the flow or the mask is not there."""
-        flow = numbers.flow.as_dict() if numbers.flow else dict.fromkeys(f.name for f in fields(FlowStatistics))
-        return {**flow, "trusted": None if numbers.trusted is None else round(numbers.trusted, 4)}
+        """Magnitudes in pixels; null where the flow, the mask or a frame is not there."""
+        return record(self.measures, numbers)
 
     def summary(self, shot: Mapping[int, Numbers]) -> tuple[str, ...]:
         flows = {frame: n.flow for frame, n in shot.items() if n.flow}
@@ -153,8 +153,8 @@ class Mask(Flow):
 
     things = "masks"
 
-    def __init__(self, source: Source) -> None:
-        super().__init__(source)
+    def __init__(self, source: Source, errors: bool = False) -> None:
+        super().__init__(source, errors=errors)
         self.name = "mask"
         self.title = "Pink: what the frame before cannot tell (flow from t to t-1 that cannot be trusted)."
 
@@ -185,6 +185,61 @@ class Mask(Flow):
         return super().absent(numbers) + ["frames below a mask (grey)"] * gone
 
 
+class Warp(Flow):
+    """The frame before, moved to where the backward flow says it is now, and how far that is from the frame."""
+
+    things = "warped frames"
+    columns: tuple[str, ...] = ("mean error", "largest error", "trusted", "least trusted")
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source, errors=True)
+        self.name = "warp"
+        self.upright = source.size[1] > source.size[0]
+        places = ("Left", "right") if self.upright else ("Above", "below")
+        self.title = (
+            f"{places[0]}: the frame before as its flow moves it; pink cannot be trusted. "
+            f"{places[1].capitalize()}: how it differs from the frame, brightened."
+        )
+
+    def numbers(self, frame: int) -> Numbers:
+        return replace(super().numbers(frame), original=self.source.has_original(frame - 1))
+
+    def is_there(self, numbers: Numbers) -> bool:
+        return numbers.flow is not None and numbers.original
+
+    def scale(self, numbers: Iterable[Numbers]) -> None:
+        return None
+
+    def picture(self, frame: int, scale: float | None) -> np.ndarray | None:
+        warped, original = self.source.warped(frame), self.source.original(frame)
+        if warped is None:
+            return None
+        apart = np.full_like(warped, DARK) if original is None else difference(warped, original)
+        return join([self.tinted(frame, warped), apart], 1 if self.upright else 0)
+
+    def beside(self, frame: int, scale: float | None) -> np.ndarray | None:
+        warped = self.source.warped(frame)
+        return None if warped is None else self.tinted(frame, warped)
+
+    def tinted(self, frame: int, warped: np.ndarray) -> np.ndarray:
+        consistency = self.source.consistency(*self.pair(frame))
+        return warped if consistency is None else tint_untrusted(warped, consistency)
+
+    def label(self, frame: int, time: str, numbers: Numbers) -> str:
+        return f"{frame}   {time}" + ("" if numbers.error is None else f"   error {numbers.error:.6f}")
+
+    def absent(self, numbers: Numbers) -> list[str]:
+        return super().absent(numbers) + ["masks"] * (self.is_there(numbers) and numbers.trusted is None)
+
+    def summary(self, shot: Mapping[int, Numbers]) -> tuple[str, ...]:
+        errors = {frame: n.error for frame, n in shot.items() if n.error is not None}
+        trust = super().summary(shot)[2:]
+        if not errors:
+            return ("-", "-", *trust)
+        worst = max(errors, key=lambda frame: errors[frame])
+        return (f"{sum(errors.values()) / len(errors):.6f}", f"{errors[worst]:.6f} in {worst}", *trust)
+
+
 class Frames:
     """Each frame before and after painting: above each other, or side by side where they are upright."""
 
@@ -192,6 +247,7 @@ class Frames:
     things = "frames"
     pairs = False
     columns: tuple[str, ...] = ("originals", "painted")
+    measures: tuple[Measure, ...] = PAINTING
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -213,6 +269,9 @@ class Frames:
             return None
         dark = np.full((self.source.size[1], self.source.size[0], 3), DARK, np.uint8)
         return join([dark if p is None else p for p in (original, painted)], 1 if self.upright else 0)
+
+    def beside(self, frame: int, scale: float | None) -> np.ndarray | None:
+        return self.source.painted(frame)
 
     def label(self, frame: int, time: str, numbers: Numbers) -> str:
         gone = "   no original" * (not numbers.original) + "   no painting" * (not numbers.painted)
@@ -236,52 +295,3 @@ def join(pictures: Sequence[np.ndarray], axis: int) -> np.ndarray:
     gap = np.full(gap_shape, PAPER, np.uint8)
     parts = [part for picture in pictures for part in (picture, gap)][:-1]
     return np.concatenate(parts, axis)
-
-
-def shot_sheet(
-    exhibit: Exhibit,
-    numbers: Mapping[int, Numbers],
-    heading: str,
-    clock: Callable[[int], str],
-    columns: int | None = None,
-) -> tuple[np.ndarray | None, list[int]]:
-    """The contact sheet of one shot, and which frames are on it: at most MAX_TILES, evenly spread.
-
-    Args:
-        numbers: of all frames of the shot, by frame.
-        heading: one line above the exhibit's own title.
-        clock: a frame's time as text.
-    Returns:
-        None and [] where there is nothing to show.
-    """
-    scale = exhibit.scale(numbers.values())
-    chosen = spread([frame for frame in numbers if exhibit.is_there(numbers[frame])], MAX_TILES)
-    tiles, labels, shown = [], [], []
-    for frame in chosen:
-        picture = exhibit.picture(frame, scale)
-        if picture is None:
-            continue  # taken away or found damaged since it was measured
-        tiles.append(shrink(picture, len(chosen), columns))
-        labels.append(exhibit.label(frame, clock(frame), numbers[frame]))
-        shown.append(frame)
-    if not tiles:
-        return None, []
-    title = f"{heading}\n{exhibit.title}"
-    wheel = legend(scale, LEGEND_SIZE) if scale is not None else None
-    return contact_sheet(tiles, labels, columns, title=title, legend=wheel), shown
-
-
-def shrink(picture: np.ndarray, count: int, columns: int | None) -> np.ndarray:
-    """To the size that it will have among ``count`` on a sheet, if that is smaller."""
-    height, width = picture.shape[:2]
-    _, tile_width, tile_height = tiling(count, width / height, columns)
-    if tile_width >= width:
-        return picture
-    return cv2.resize(picture, (tile_width, tile_height), interpolation=cv2.INTER_AREA)
-
-
-def spread(items: Sequence[T], count: int) -> list[T]:
-    """At most ``count`` of the items, evenly spread, the first and the last among them."""
-    if len(items) <= count:
-        return list(items)
-    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,13 +19,6 @@ class FlowStatistics:
     percentile_95: float
     maximum: float
     trusted: float | None  # share of pixels with c > 0.5, in [0, 1]; None without a consistency map
-
-    def as_dict(self) -> dict[str, float | None]:
-        """For JSON: rounded to what the numbers can bear (0.001 pixel, 0.01 %)."""
-        return {
-            name: None if value is None else round(value, 4 if name == "trusted" else 3)
-            for name, value in asdict(self).items()
-        }
 
 
 def flow_statistics(flow: np.ndarray, consistency: np.ndarray | None = None) -> FlowStatistics:
