@@ -10,6 +10,7 @@ import click
 
 from vidstyle import __version__
 from vidstyle.cli.cache import cache
+from vidstyle.cli.doctor import doctor
 from vidstyle.cli.inspect import inspect
 from vidstyle.cli.jobs import resume, status
 from vidstyle.cli.stylize import stylize
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (stylize, resume, status, inspect, cache):
+for command in (stylize, resume, status, inspect, cache, doctor):
     cli.add_command(command)
 
 
