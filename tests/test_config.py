@@ -58,7 +58,7 @@ def test_methods_have_each_their_own_settings() -> None:
     assert METHODS["none"] is NoneSettings
 
 
-@pytest.mark.parametrize("name", ["encoder", "pooling", "optimizer", "first_init", "init"])
+@pytest.mark.parametrize("name", ["encoder", "pooling", "optimizer", "first_init", "init", "style_loss"])
 def test_an_unknown_choice_is_refused_with_the_known_ones(name: str) -> None:
     message = refused(**{name: "cubist"})
     assert message.startswith(f"--{name.replace('_', '-')} is one of ")
@@ -74,6 +74,7 @@ def test_an_unknown_choice_is_refused_with_the_known_ones(name: str) -> None:
         ("optimizer", ("lbfgs", "adam")),
         ("first_init", ("content", "noise")),
         ("init", ("warped", "previous", "content", "noise")),
+        ("style_loss", config.STYLE_LOSSES),
     ],
 )
 def test_every_known_choice_is_taken(name: str, choices: tuple[str, ...]) -> None:
@@ -87,7 +88,9 @@ def test_counts_begin_at_one(name: str, value: int) -> None:
     assert getattr(OptimizeSettings(**{name: 1}), name) == 1  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["content_weight", "style_weight", "temporal_weight", "tv_weight", "stop_change"])
+@pytest.mark.parametrize(
+    "name", ["content_weight", "style_weight", "temporal_weight", "tv_weight", "laplacian_weight", "stop_change"]
+)
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_weights_are_finite_and_not_negative(name: str, value: float) -> None:
     assert refused(**{name: value}) == f"[stylize] {name} must be 0 or more, not {value}"
@@ -97,6 +100,32 @@ def test_weights_are_finite_and_not_negative(name: str, value: float) -> None:
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_learning_rate_is_more_than_nothing(value: float) -> None:
     assert refused(learning_rate=value) == f"[stylize] learning_rate must be more than 0, not {value}"
+
+
+def test_levels_may_have_weights() -> None:
+    settings = OptimizeSettings(content_layers=("relu4_2=.5",), style_layers=("relu1_1", "relu3_1=2e1"))
+    assert settings.content_levels == {"relu4_2": 0.5}
+    assert settings.style_levels == {"relu1_1": 1.0, "relu3_1": 20.0}
+    assert list(OptimizeSettings().style_levels) == list(config.STYLE_LAYERS)
+
+
+def test_patches_have_levels_of_their_own_where_none_are_named() -> None:
+    assert tuple(OptimizeSettings(style_loss="mrf").style_levels) == config.MRF_LAYERS
+    assert list(OptimizeSettings(style_loss="mrf", style_layers=("relu2_1",)).style_levels) == ["relu2_1"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (("relu1_1=x",), "the weight of relu1_1 must be a number more than 0, not 'x'"),
+        (("relu1_1=",), "the weight of relu1_1 must be a number more than 0, not ''"),
+        (("relu1_1=-1",), "the weight of relu1_1 must be a number more than 0, not '-1'"),
+        (("relu1_1=nan",), "the weight of relu1_1 must be a number more than 0, not 'nan'"),
+        (("relu1_1", "relu1_1=2"), "names relu1_1 twice"),
+    ],
+)
+def test_bad_weights_of_levels_are_refused(layers: tuple[str, ...], message: str) -> None:
+    assert message in refused(style_layers=layers)
 
 
 @pytest.mark.parametrize("name", ["content_layers", "style_layers"])

@@ -24,7 +24,7 @@ from vidstyle.cli.common import (
     stop_on_signals,
 )
 from vidstyle.cli.display import Display
-from vidstyle.cli.values import StyleValue, Time
+from vidstyle.cli.values import Levels, StyleValue, Time
 from vidstyle.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,6 +62,12 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @setting("stylize", "temporal_weight", type=float,
          help=f"How firmly a frame keeps to the one before  [default: {DEFAULTS.temporal_weight:g}]")  # fmt: skip
 @setting("stylize", "tv_weight", type=float, help=f"Smoothness  [default: {DEFAULTS.tv_weight:g}]")
+@setting("stylize", "style_loss", type=click.Choice(config.STYLE_LOSSES),
+         help="How styles are compared; docs/methods.md says what each is  [default: gram]")  # fmt: skip
+@setting("stylize", "style_layers", type=Levels(),
+         help="Levels at which styles are compared, and their weights: relu1_1,relu3_1=0.5")  # fmt: skip
+@setting("stylize", "content_layers", type=Levels(), help="Likewise for the content  [default: relu4_2]")
+@setting("stylize", "laplacian_weight", type=float, help="Keep edges and details of the frame  [default: 0]")
 @setting("stylize", "optimizer", type=click.Choice(["lbfgs", "adam"]), help="[default: lbfgs]")
 @setting("stylize", "first_init", type=click.Choice(["content", "noise"]),
          help="What the first frame of a shot begins as  [default: content]")  # fmt: skip

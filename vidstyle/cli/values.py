@@ -1,4 +1,4 @@
-"""Values of options that have a form of their own: times and styles."""
+"""Values of options that have a form of their own: times, styles and levels."""
 
 from __future__ import annotations
 
@@ -48,3 +48,12 @@ class StyleValue(click.ParamType):
             except ValueError:
                 self.fail(f"{name} of a style must be a number, not {text!r}", param, ctx)
         return {"path": path, **options}
+
+
+class Levels(click.ParamType):
+    """Levels of the encoder with their weights: ``relu1_1,relu3_1=0.5``. Gives a list, as a settings file has it."""
+
+    name = "level[=weight],…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        return value if isinstance(value, list) else [part.strip() for part in value.split(",") if part.strip()]

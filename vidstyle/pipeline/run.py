@@ -103,7 +103,7 @@ def build_stylizer(plan: Plan, device: torch.device) -> Stylizer:
     assert plan.weights.encoder is not None
     options = EncoderOptions(settings.pooling, settings.normalized)
     encoder = load_encoder(settings.encoder, plan.weights.encoder, device, options)
-    check_layers(encoder, (*settings.content_layers, *settings.style_layers))
+    check_layers(encoder, (*settings.content_levels, *settings.style_levels))
     images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
     return OptimizeStylizer(settings, encoder, images, plan.size)
 

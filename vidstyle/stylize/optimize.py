@@ -8,21 +8,22 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vidstyle import losses
 from vidstyle.config import OptimizeSettings
 from vidstyle.nets.encoder import Encoder
 from vidstyle.stylize.base import Need, Prior, Progress, State
 from vidstyle.stylize.minimize import minimize
+from vidstyle.stylize.style import Goal, StyleTerm, channels_last
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What a frame is pulled towards: features of its content and Gram matrices of the style, by level."""
+    """What a frame is pulled towards: the frame itself, features of its content by level, and statistics of styles."""
 
+    frame: Tensor
     content: dict[str, Tensor]
-    style: dict[str, Tensor]
+    style: list[Goal]
 
 
 class OptimizeStylizer:
@@ -31,8 +32,7 @@ class OptimizeStylizer:
     Args:
         settings: weights, levels, optimiser and schedule.
         encoder: measures content and style; on the device that frames are on.
-        styles: one image ``(3, h, w)`` in [0, 1] for each of ``settings.styles``; their Gram matrices are blended by
-            normalised weight.
+        styles: one image ``(3, h, w)`` in [0, 1] for each of ``settings.styles``, blended by normalised weight.
         size: ``(width, height)`` of the frames, which the strokes' size follows.
     """
 
@@ -42,17 +42,7 @@ class OptimizeStylizer:
         self.settings = settings
         self.encoder = encoder
         self.device = styles[0].device
-        self.style_grams = self.blend_grams(styles, size)
-
-    @torch.no_grad()
-    def blend_grams(self, styles: Sequence[Tensor], size: tuple[int, int]) -> dict[str, Tensor]:
-        total = sum(style.weight for style in self.settings.styles)
-        blend = {layer: torch.zeros((), device=self.device) for layer in self.settings.style_layers}
-        for image, style in zip(styles, self.settings.styles, strict=True):
-            features = self.encoder(channels_last(resize_style(image, size, style.scale)), blend)
-            for layer, value in features.items():
-                blend[layer] = blend[layer] + style.weight / total * losses.gram_matrix(value)
-        return blend
+        self.style = StyleTerm(settings, encoder, styles, size)
 
     def needs(self, frame: int, first: int) -> Sequence[Need]:
         return () if frame == first else (Need(0, frame - 1),)
@@ -61,8 +51,7 @@ class OptimizeStylizer:
         self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, seed: int, progress: Progress
     ) -> tuple[Tensor, State | None]:
         batch = channels_last(frame[None])
-        with torch.no_grad():
-            targets = Targets(self.encoder(batch, self.settings.content_layers), self.style_grams)
+        targets = self.targets(batch)
         stylized = minimize(
             lambda x: losses.weighted_sum(self.terms(x, targets, priors), self.weights()),
             self.start(batch, priors, seed),
@@ -76,6 +65,12 @@ class OptimizeStylizer:
         )
         return stylized[0].clamp(0, 1), None
 
+    @torch.no_grad()
+    def targets(self, batch: Tensor) -> Targets:
+        """What a frame ``(1, 3, H, W)`` is to become."""
+        content = self.encoder(batch, self.settings.content_levels)
+        return Targets(batch, content, self.style.goals([style.weight for style in self.settings.styles]))
+
     def weights(self) -> dict[str, float]:
         s = self.settings
         return {
@@ -83,22 +78,24 @@ class OptimizeStylizer:
             "style": s.style_weight,
             "temporal": s.temporal_weight,
             "tv": s.tv_weight,
+            "laplacian": s.laplacian_weight,
         }
 
     def terms(self, x: Tensor, targets: Targets, priors: Sequence[Prior]) -> dict[str, Tensor]:
         """Every term of the loss at ``x`` ``(1, 3, H, W)``, before its weight."""
-        features = self.encoder(channels_last(x), (*targets.content, *targets.style))
+        features = self.style.features(x, tuple(targets.content))
+        levels = self.settings.content_levels
         terms = {
             "content": sum_over(
-                losses.content_loss(features[layer], target) / losses.energy(target)
+                levels[layer] * losses.content_loss(features[0, layer], target) / losses.energy(target)
                 for layer, target in targets.content.items()
             ),
-            "style": sum_over(
-                losses.style_loss(features[layer], target) / losses.energy(target)
-                for layer, target in targets.style.items()
-            ),
+            "style": self.style(features, targets.style),
             "tv": losses.total_variation(x),
         }
+        if self.settings.laplacian_weight:
+            edges = losses.laplacian(targets.frame)
+            terms["laplacian"] = losses.content_loss(losses.laplacian(x), edges) / losses.energy(edges)
         if priors:
             terms["temporal"] = sum_over(losses.temporal_loss(x, prior.warped, prior.consistency) for prior in priors)
         return terms
@@ -119,7 +116,7 @@ class OptimizeStylizer:
     def seconds_per_frame(self, size: tuple[int, int]) -> tuple[float, float]:
         """Timed on a few iterations of a grey frame."""
         frame = torch.full((3, size[1], size[0]), 0.5, device=self.device)
-        targets = Targets(self.encoder(frame[None], self.settings.content_layers), self.style_grams)
+        targets = self.targets(channels_last(frame[None]))
         times = []
         for _ in range(3):
             started = time.monotonic()
@@ -133,19 +130,3 @@ class OptimizeStylizer:
 
 def sum_over(values: object) -> Tensor:
     return torch.stack(list(values)).sum()  # type: ignore[call-overload]
-
-
-def channels_last(batch: Tensor) -> Tensor:
-    """The memory layout in which convolutions are fastest; the values stay."""
-    return batch.contiguous(memory_format=torch.channels_last)
-
-
-def resize_style(image: Tensor, size: tuple[int, int], scale: float) -> Tensor:
-    """``(3, h, w)`` → ``(1, 3, h', w')`` with ``scale``² times the area of a frame of ``size``, same proportions.
-
-    Strokes keep their size in relation to the picture: a preview at low resolution shows what the movie will be.
-    """
-    height, width = image.shape[1:]
-    factor = scale * (size[0] * size[1] / (width * height)) ** 0.5
-    target = max(16, round(height * factor)), max(16, round(width * factor))
-    return F.interpolate(image[None], size=target, mode="bicubic", antialias=True).clamp(0, 1)
