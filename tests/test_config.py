@@ -58,7 +58,7 @@ def test_methods_have_each_their_own_settings() -> None:
     assert METHODS["none"] is NoneSettings
 
 
-@pytest.mark.parametrize("name", ["encoder", "pooling", "optimizer", "first_init", "init", "style_loss"])
+@pytest.mark.parametrize("name", ["encoder", "pooling", "optimizer", "first_init", "init", "style_loss", "keep_colors"])
 def test_an_unknown_choice_is_refused_with_the_known_ones(name: str) -> None:
     message = refused(**{name: "cubist"})
     assert message.startswith(f"--{name.replace('_', '-')} is one of ")
@@ -75,6 +75,7 @@ def test_an_unknown_choice_is_refused_with_the_known_ones(name: str) -> None:
         ("first_init", ("content", "noise")),
         ("init", ("warped", "previous", "content", "noise")),
         ("style_loss", config.STYLE_LOSSES),
+        ("keep_colors", ("none", "luminance", "match")),
     ],
 )
 def test_every_known_choice_is_taken(name: str, choices: tuple[str, ...]) -> None:
@@ -141,7 +142,7 @@ def full_request() -> Request:
     return Request(
         movie="/films/a b.mp4",
         output="/films/out.mkv",
-        styles=(Style("/styles/a.jpg", weight=0.7), Style("/styles/b.jpg", scale=1.5)),
+        styles=(Style("/styles/a.jpg", weight=0.7), Style("/styles/b.jpg", scale=1.5, at=Fraction(7, 2))),
         stylize=OptimizeSettings(
             encoder="vgg19", normalized=True, content_layers=("relu3_1", "relu4_2"), learning_rate=0.5, seed=2**40
         ),
@@ -226,10 +227,12 @@ def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def test_the_content_key_sees_each_styles_options_but_not_its_path() -> None:
-    request = request_from_plain(minimal(styles=[{"path": "a.jpg", "weight": 2}, {"path": "b.jpg", "scale": 0.5}]))
+    request = request_from_plain(
+        minimal(styles=[{"path": "a.jpg", "weight": 2}, {"path": "b.jpg", "scale": 0.5, "at": 4}])
+    )
     settings = request.stylize_settings
     assert isinstance(settings, OptimizeSettings)
-    assert settings.styles == (StageStyle(weight=2.0), StageStyle(scale=0.5))
+    assert settings.styles == (StageStyle(weight=2.0), StageStyle(scale=0.5, at=Fraction(4)))
     assert "a.jpg" not in repr(settings)
     assert request_from_plain(minimal(method="none")).stylize_settings == NoneSettings()
 
@@ -254,6 +257,7 @@ def test_the_content_key_sees_each_styles_options_but_not_its_path() -> None:
             minimal(styles=[{"path": "s.jpg", "scale": float("nan")}]),
             "--style s.jpg: scale must be more than 0, not nan",
         ),
+        (minimal(styles=[{"path": "s.jpg", "at": -1}]), "--style s.jpg: at must be 0 or more, not -1"),
         ({"movie": "a.mp4"}, "the settings needs 'output'"),
         (minimal(start="soon"), "the settings start must be a time or ratio, not 'soon'"),
         (minimal(start="1/0"), "the settings start must be a time or ratio, not '1/0'"),

@@ -7,6 +7,7 @@ default empties nobody's cache. What does not change a stage's result (threads, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from vidstyle.errors import InputError
 
@@ -88,6 +89,7 @@ class StyleSettings:
 
     weight: float = 1.0  # share among several styles
     scale: float = 1.0  # size of the style's strokes: 1 = the painting as large as the frame
+    at: Fraction | None = None  # seconds of the movie, where the style is there alone; None: all the time
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class OptimizeSettings:
     styles: tuple[StyleSettings, ...] = (StyleSettings(),)
     style_loss: str = "gram"  # a name of STYLE_LOSSES
     laplacian_weight: float = 0.0  # Lapstyle: keep the frame's edges and details
+    keep_colors: str = "none"  # none; luminance: paint in grey; match: paint in styles of the frame's colours
 
     def __post_init__(self) -> None:
         one_of("--encoder", self.encoder, ("compact", "vgg19"))
@@ -123,6 +126,7 @@ class OptimizeSettings:
         one_of("--optimizer", self.optimizer, ("lbfgs", "adam"))
         one_of("--first-init", self.first_init, ("content", "noise"))
         one_of("--init", self.init, ("warped", "previous", "content", "noise"))
+        one_of("--keep-colors", self.keep_colors, ("none", "luminance", "match"))
         one_of("--style-loss", self.style_loss, STYLE_LOSSES)
         for name in ("first_iterations", "iterations", "history", "stop_window"):
             if getattr(self, name) < 1:

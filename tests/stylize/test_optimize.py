@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -355,3 +357,17 @@ def test_a_resized_style_keeps_its_colours_and_its_range() -> None:
 def test_a_style_never_becomes_too_small_for_the_encoder() -> None:
     assert resize_style(torch.rand(3, 20, 4000), (16, 16), 0.1).shape[2:] >= (16, 16)
     assert resize_style(torch.rand(3, 4000, 20), (16, 16), 0.1).shape[3] >= 16
+
+
+def test_styles_change_with_the_number_of_the_frame() -> None:
+    settings = replace(FAST, styles=(StyleSettings(), StyleSettings()))
+    turning = OptimizeStylizer(
+        settings, encoder(), (style(), picture(7)), SIZE, lambda number: [1 - number / 10, number / 10]
+    )
+
+    def step(number: int) -> Tensor:
+        return turning.step(frame(), (), None, seed=1, progress=lambda share: None, number=number)[0]
+
+    assert torch.equal(step(0), paint(make(FAST, style()), frame()))
+    assert torch.equal(step(10), paint(make(FAST, picture(7)), frame()))
+    assert change(step(5), step(0)) > 0.001

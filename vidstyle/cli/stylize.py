@@ -44,7 +44,7 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @click.argument("movie", type=PATH)
 @click.option(
     "--style", "styles", type=StyleValue(), multiple=True,
-    help="A picture whose style is painted; more than one are blended. Options after commas: weight, scale",
+    help="A picture whose style is painted; more than one are blended. Options after commas: weight, scale, at=TIME",
 )  # fmt: skip
 @click.option("-o", "--output", type=PATH, help="The movie to write  [default: MOVIE-STYLE in this folder]")
 @overwrite_option
@@ -68,6 +68,8 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
          help="Levels at which styles are compared, and their weights: relu1_1,relu3_1=0.5")  # fmt: skip
 @setting("stylize", "content_layers", type=Levels(), help="Likewise for the content  [default: relu4_2]")
 @setting("stylize", "laplacian_weight", type=float, help="Keep edges and details of the frame  [default: 0]")
+@setting("stylize", "keep_colors", type=click.Choice(["none", "luminance", "match"]),
+         help="Keep the movie's colours: paint in grey, or in styles matched to them  [default: none]")  # fmt: skip
 @setting("stylize", "optimizer", type=click.Choice(["lbfgs", "adam"]), help="[default: lbfgs]")
 @setting("stylize", "first_init", type=click.Choice(["content", "noise"]),
          help="What the first frame of a shot begins as  [default: content]")  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-STYLE_OPTIONS = ("weight", "scale")
+STYLE_OPTIONS = ("weight", "scale", "at")
 
 
 class Time(click.ParamType):
@@ -29,7 +29,7 @@ class Time(click.ParamType):
 
 
 class StyleValue(click.ParamType):
-    """A picture with options after commas: ``a.jpg,weight=0.7,scale=1.5``. Gives a table of Style's fields."""
+    """A picture with options after commas: ``a.jpg,weight=0.7,at=4s``. Gives a table of Style's fields."""
 
     name = "image[,option=value]"
 
@@ -37,12 +37,16 @@ class StyleValue(click.ParamType):
         """Raises click's usage error for an unknown option or a value that is no number."""
         if isinstance(value, dict):
             return value
-        path, options = value, {}
+        path = value
+        options: dict[str, Any] = {}
         # Commas are allowed in file names: only what looks like an option at the end is one.
         while (match := re.fullmatch(r"(.+),(\w+)=([^,]*)", path)) and not Path(path).exists():
             path, name, text = match.groups()
             if name not in STYLE_OPTIONS:
                 self.fail(f"a style has no option {name!r}; it has {', '.join(STYLE_OPTIONS)}", param, ctx)
+            if name == "at":
+                options[name] = Time().convert(text, param, ctx)
+                continue
             try:
                 options[name] = float(text)
             except ValueError:

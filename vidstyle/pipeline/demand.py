@@ -264,6 +264,7 @@ class Painter:
             before.state if before else None,
             seed=frame_seed(self.seed_key, frame),
             progress=progress,
+            number=frame,
         )
         if not torch.isfinite(stylized).all():
             raise PaintError(f"frame {frame}: the loss grew without bound; try --optimizer adam or smaller weights")

@@ -29,6 +29,7 @@ from vidstyle.pipeline.plan import Plan, file_record, output_name
 from vidstyle.pipeline.stages import Shot
 from vidstyle.store import publish, sweep, temporary_path
 from vidstyle.stylize.base import Stylizer
+from vidstyle.stylize.mixing import weights_at
 from vidstyle.stylize.none import NoneStylizer
 from vidstyle.stylize.optimize import OptimizeStylizer
 
@@ -105,7 +106,11 @@ def build_stylizer(plan: Plan, device: torch.device) -> Stylizer:
     encoder = load_encoder(settings.encoder, plan.weights.encoder, device, options)
     check_layers(encoder, (*settings.content_levels, *settings.style_levels))
     images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
-    return OptimizeStylizer(settings, encoder, images, plan.size)
+    timeline = plan.timeline
+    zero = timeline.time(0)
+    return OptimizeStylizer(
+        settings, encoder, images, plan.size, lambda frame: weights_at(settings.styles, timeline.time(frame) - zero)
+    )
 
 
 def tool_versions() -> dict[str, str]:

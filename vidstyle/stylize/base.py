@@ -44,7 +44,14 @@ class Stylizer(Protocol):
         """The earlier results that painting ``frame`` of a shot beginning at ``first`` takes, in order."""
 
     def step(
-        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, seed: int, progress: Progress
+        self,
+        frame: Tensor,
+        priors: Sequence[Prior],
+        state: State | None,
+        *,
+        seed: int,
+        progress: Progress,
+        number: int = 0,
     ) -> tuple[Tensor, State | None]:
         """Paint ``frame`` ``(3, H, W)`` in [0, 1].
 
@@ -52,6 +59,7 @@ class Stylizer(Protocol):
             priors: one for each of ``needs``, in that order.
             state: what the step of the frame before gave back; None for the first frame of a shot.
             seed: for every random number that is drawn; the same for the same job and frame.
+            number: of the frame, counted from the movie's first; for what changes in the course of the movie.
         Returns:
             The stylized frame, ``(3, H, W)`` in [0, 1], and what to carry to the next frame.
         """

@@ -16,7 +16,14 @@ class NoneStylizer:
         return ()
 
     def step(
-        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, seed: int, progress: Progress
+        self,
+        frame: Tensor,
+        priors: Sequence[Prior],
+        state: State | None,
+        *,
+        seed: int,
+        progress: Progress,
+        number: int = 0,
     ) -> tuple[Tensor, State | None]:
         return frame, None
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from vidstyle import losses
 from vidstyle.config import OptimizeSettings
 from vidstyle.nets.encoder import Encoder
 from vidstyle.stylize.base import Need, Prior, Progress, State
+from vidstyle.stylize.colors import grey, luma, match_colors, match_luma, with_luma
 from vidstyle.stylize.minimize import minimize
 from vidstyle.stylize.style import Goal, StyleTerm, channels_last
 
@@ -34,27 +35,50 @@ class OptimizeStylizer:
         encoder: measures content and style; on the device that frames are on.
         styles: one image ``(3, h, w)`` in [0, 1] for each of ``settings.styles``, blended by normalised weight.
         size: ``(width, height)`` of the frames, which the strokes' size follows.
+        weights_at: the weight of each style at a frame, by the frame's number; None: those of the settings, always.
     """
 
     def __init__(
-        self, settings: OptimizeSettings, encoder: Encoder, styles: Sequence[Tensor], size: tuple[int, int]
+        self,
+        settings: OptimizeSettings,
+        encoder: Encoder,
+        styles: Sequence[Tensor],
+        size: tuple[int, int],
+        weights_at: Callable[[int], Sequence[float]] | None = None,
     ) -> None:
         self.settings = settings
         self.encoder = encoder
         self.device = styles[0].device
         self.style = StyleTerm(settings, encoder, styles, size)
+        constant = [style.weight for style in settings.styles]
+        self.weights_at = weights_at or (lambda number: constant)
 
     def needs(self, frame: int, first: int) -> Sequence[Need]:
         return () if frame == first else (Need(0, frame - 1),)
 
     def step(
-        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, seed: int, progress: Progress
+        self,
+        frame: Tensor,
+        priors: Sequence[Prior],
+        state: State | None,
+        *,
+        seed: int,
+        progress: Progress,
+        number: int = 0,
     ) -> tuple[Tensor, State | None]:
-        batch = channels_last(frame[None])
-        targets = self.targets(batch)
+        if self.settings.keep_colors == "luminance":
+            # What was painted is the luma of the output as it is stored, so that is all that is taken up again.
+            view = grey(frame)
+            priors = [replace(prior, stylized=grey(prior.stylized), warped=grey(prior.warped)) for prior in priors]
+        else:
+            view = frame
+        batch = channels_last(view[None])
+        targets = self.targets(batch, number)
+        start = self.start(batch, priors, seed)
         stylized = minimize(
-            lambda x: losses.weighted_sum(self.terms(x, targets, priors), self.weights()),
-            self.start(batch, priors, seed),
+            # One channel, where it stands for three.
+            lambda x: losses.weighted_sum(self.terms(x.expand(-1, 3, -1, -1), targets, priors), self.weights()),
+            luma(start) if self.settings.keep_colors == "luminance" else start,
             optimizer=self.settings.optimizer,
             iterations=self.settings.iterations if priors else self.settings.first_iterations,
             learning_rate=self.settings.learning_rate,
@@ -63,13 +87,16 @@ class OptimizeStylizer:
             stop_window=self.settings.stop_window,
             progress=progress,
         )
-        return stylized[0].clamp(0, 1), None
+        painted = stylized[0].clamp(0, 1)
+        return with_luma(frame, painted) if self.settings.keep_colors == "luminance" else painted, None
 
     @torch.no_grad()
-    def targets(self, batch: Tensor) -> Targets:
+    def targets(self, batch: Tensor, number: int = 0) -> Targets:
         """What a frame ``(1, 3, H, W)`` is to become."""
         content = self.encoder(batch, self.settings.content_levels)
-        return Targets(batch, content, self.style.goals([style.weight for style in self.settings.styles]))
+        fit = FITTED_STYLES.get(self.settings.keep_colors)
+        statistics = [self.style.measure(fit(image, batch)) for image in self.style.images] if fit else None
+        return Targets(batch, content, self.style.goals(self.weights_at(number), statistics))
 
     def weights(self) -> dict[str, float]:
         s = self.settings
@@ -126,6 +153,11 @@ class OptimizeStylizer:
             times.append(time.monotonic() - started)
         seconds = min(times)
         return seconds * self.settings.first_iterations, seconds * self.settings.iterations
+
+
+#: How a style is fitted to the frame that is painted in it, where colours are kept. The colours of a frame as a whole
+#: change no faster than the movie does, so nothing needs to be carried from frame to frame.
+FITTED_STYLES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"luminance": match_luma, "match": match_colors}
 
 
 def sum_over(values: object) -> Tensor:

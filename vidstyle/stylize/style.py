@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -44,7 +45,11 @@ class StyleTerm:
         self.weights = settings.style_levels
         scales = [style.scale for style in settings.styles]
         self.images = [resize_style(image, size, scale) for image, scale in zip(styles, scales, strict=True)]
-        self.statistics = [self.measure(image) for image in self.images]
+
+    @cached_property
+    def statistics(self) -> list[dict[Level, Statistics]]:
+        """Those of each style as it is."""
+        return [self.measure(image) for image in self.images]
 
     @torch.no_grad()
     def measure(self, image: Tensor) -> dict[Level, Statistics]:
@@ -61,13 +66,19 @@ class StyleTerm:
                 found[octave, name] = value
         return found
 
-    def goals(self, weights: Sequence[float]) -> list[Goal]:
-        """What a frame is pulled to where each style has a weight: one blend of all where they can be blended."""
+    def goals(
+        self, weights: Sequence[float], statistics: Sequence[Mapping[Level, Statistics]] | None = None
+    ) -> list[Goal]:
+        """What a frame is pulled to where each style has a weight: one blend of all where they can be blended.
+
+        ``statistics``: of each style, where they are not those of the styles as they are.
+        """
         total = sum(weights)
         shares = [weight / total for weight in weights]
+        statistics = self.statistics if statistics is None else statistics
         if self.loss.linear:
-            return [Goal(1.0, blend(shares, self.statistics))]
-        return [Goal(share, found) for share, found in zip(shares, self.statistics, strict=True) if share > 0]
+            return [Goal(1.0, blend(shares, statistics))]
+        return [Goal(share, found) for share, found in zip(shares, statistics, strict=True) if share > 0]
 
     def __call__(self, features: Features, goals: Sequence[Goal]) -> Tensor:
         """The term for the features of a painting. Levels add up; of several sizes, their mean counts."""
