@@ -12,6 +12,7 @@ from vidstyle import __version__
 from vidstyle.cli.inspect import inspect
 from vidstyle.cli.jobs import resume, status
 from vidstyle.cli.stylize import stylize
+from vidstyle.cli.texture import texture
 from vidstyle.errors import VidstyleError
 
 
@@ -25,7 +26,7 @@ def cli() -> None:
     """
 
 
-for command in (stylize, resume, status, inspect):
+for command in (stylize, resume, status, inspect, texture):
     cli.add_command(command)
 
 

@@ -10,7 +10,8 @@ import click
 
 from vidstyle.pipeline.events import Event, Note, Progress
 
-LABELS = {"scan": "scanning", "paint": "painting", "encode": "encoding"}
+LABELS = {"scan": "scanning", "paint": "painting", "encode": "encoding", "texture": "synthesising"}
+UNITS = {"texture": "steps"}  # of other stages: frames
 BAR_SECONDS = 0.1  # between two drawings of the bar
 LOG_SECONDS = 30.0  # between two lines in a log
 
@@ -53,11 +54,11 @@ class Display:
             click.echo(f"vidstyle: {self.text(event)}", err=True)
 
     def text(self, event: Progress) -> str:
-        label = LABELS.get(event.stage, event.stage)
+        label, unit = LABELS.get(event.stage, event.stage), UNITS.get(event.stage, "frames")
         if event.total is None:
-            return f"{label}: {int(event.done)} frames"
+            return f"{label}: {int(event.done)} {unit}"
         left = "" if event.seconds_left is None else f", {clock(event.seconds_left)} left"
-        return f"{label}: {int(event.done)} of {event.total} frames{left}"
+        return f"{label}: {int(event.done)} of {event.total} {unit}{left}"
 
     def draw(self, event: Progress) -> None:
         text = self.text(event)

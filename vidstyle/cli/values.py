@@ -1,4 +1,4 @@
-"""Values of options that have a form of their own: times, styles and levels."""
+"""Values of options that have a form of their own: times, sizes, styles and levels."""
 
 from __future__ import annotations
 
@@ -26,6 +26,20 @@ class Time(click.ParamType):
             self.fail(f"{value!r} is not a time: write seconds as 12.5, or 1:02.5", param, ctx)
         hours, minutes, seconds = (Fraction(part or 0) for part in match.groups())
         return hours * 3600 + minutes * 60 + seconds
+
+
+class Size(click.ParamType):
+    """Width and height in pixels: ``640x360``. Gives both as numbers."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", value.strip())
+        if match is None:
+            self.fail(f"{value!r} is not a size: write width and height as 640x360", param, ctx)
+        return int(match[1]), int(match[2])
 
 
 class StyleValue(click.ParamType):

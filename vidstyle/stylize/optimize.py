@@ -131,9 +131,7 @@ class OptimizeStylizer:
         """Where the optimisation of a frame begins, ``(1, 3, H, W)``."""
         kind = self.settings.init if priors else self.settings.first_init
         if kind == "noise":
-            # Drawn on the CPU, so that every device begins with the same picture.
-            noise = torch.randn(batch.shape, generator=torch.Generator().manual_seed(seed))
-            return channels_last((0.5 + 0.15 * noise).to(batch.device))
+            return channels_last(noise(tuple(batch.shape), seed).to(batch.device))
         if kind == "previous":
             return channels_last(priors[0].stylized[None])
         if kind == "warped":
@@ -158,6 +156,11 @@ class OptimizeStylizer:
 #: How a style is fitted to the frame that is painted in it, where colours are kept. The colours of a frame as a whole
 #: change no faster than the movie does, so nothing needs to be carried from frame to frame.
 FITTED_STYLES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"luminance": match_luma, "match": match_colors}
+
+
+def noise(shape: tuple[int, ...], seed: int) -> Tensor:
+    """Grey noise, drawn on the CPU, so that every device begins with the same picture."""
+    return 0.5 + 0.15 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def sum_over(values: object) -> Tensor:
