@@ -24,8 +24,9 @@ from vidstyle.metrics import Judgement, judge
 from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
 from vidstyle.nets.teacher import TeacherEncoder
 from vidstyle.pipeline.images import read_image
-from vidstyle.stylize.optimize import OptimizeStylizer, resize_style
+from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.schedule import Turn
+from vidstyle.stylize.style import resize_style
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "sample_videos"

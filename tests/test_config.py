@@ -58,7 +58,7 @@ def test_methods_have_each_their_own_settings() -> None:
     assert METHODS["none"] is NoneSettings
 
 
-@pytest.mark.parametrize("name", ["encoder", "pooling", "optimizer", "first_init", "init"])
+@pytest.mark.parametrize("name", ["encoder", "pooling", "optimizer", "first_init", "init", "style_loss", "keep_colors"])
 def test_an_unknown_choice_is_refused_with_the_known_ones(name: str) -> None:
     message = refused(**{name: "cubist"})
     assert message.startswith(f"--{name.replace('_', '-')} is one of ")
@@ -74,6 +74,8 @@ def test_an_unknown_choice_is_refused_with_the_known_ones(name: str) -> None:
         ("optimizer", ("lbfgs", "adam")),
         ("first_init", ("content", "noise")),
         ("init", ("warped", "previous", "content", "noise")),
+        ("style_loss", config.STYLE_LOSSES),
+        ("keep_colors", ("none", "luminance", "match")),
     ],
 )
 def test_every_known_choice_is_taken(name: str, choices: tuple[str, ...]) -> None:
@@ -87,7 +89,9 @@ def test_counts_begin_at_one(name: str, value: int) -> None:
     assert getattr(OptimizeSettings(**{name: 1}), name) == 1  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["content_weight", "style_weight", "temporal_weight", "tv_weight", "stop_change"])
+@pytest.mark.parametrize(
+    "name", ["content_weight", "style_weight", "temporal_weight", "tv_weight", "laplacian_weight", "stop_change"]
+)
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_weights_are_finite_and_not_negative(name: str, value: float) -> None:
     assert refused(**{name: value}) == f"[stylize] {name} must be 0 or more, not {value}"
@@ -97,6 +101,32 @@ def test_weights_are_finite_and_not_negative(name: str, value: float) -> None:
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_learning_rate_is_more_than_nothing(value: float) -> None:
     assert refused(learning_rate=value) == f"[stylize] learning_rate must be more than 0, not {value}"
+
+
+def test_levels_may_have_weights() -> None:
+    settings = OptimizeSettings(content_layers=("relu4_2=.5",), style_layers=("relu1_1", "relu3_1=2e1"))
+    assert settings.content_levels == {"relu4_2": 0.5}
+    assert settings.style_levels == {"relu1_1": 1.0, "relu3_1": 20.0}
+    assert list(OptimizeSettings().style_levels) == list(config.STYLE_LAYERS)
+
+
+def test_patches_have_levels_of_their_own_where_none_are_named() -> None:
+    assert tuple(OptimizeSettings(style_loss="mrf").style_levels) == config.MRF_LAYERS
+    assert list(OptimizeSettings(style_loss="mrf", style_layers=("relu2_1",)).style_levels) == ["relu2_1"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (("relu1_1=x",), "the weight of relu1_1 must be a number more than 0, not 'x'"),
+        (("relu1_1=",), "the weight of relu1_1 must be a number more than 0, not ''"),
+        (("relu1_1=-1",), "the weight of relu1_1 must be a number more than 0, not '-1'"),
+        (("relu1_1=nan",), "the weight of relu1_1 must be a number more than 0, not 'nan'"),
+        (("relu1_1", "relu1_1=2"), "names relu1_1 twice"),
+    ],
+)
+def test_bad_weights_of_levels_are_refused(layers: tuple[str, ...], message: str) -> None:
+    assert message in refused(style_layers=layers)
 
 
 @pytest.mark.parametrize("name", ["content_layers", "style_layers"])
@@ -112,7 +142,7 @@ def full_request() -> Request:
     return Request(
         movie="/films/a b.mp4",
         output="/films/out.mkv",
-        styles=(Style("/styles/a.jpg", weight=0.7), Style("/styles/b.jpg", scale=1.5)),
+        styles=(Style("/styles/a.jpg", weight=0.7), Style("/styles/b.jpg", scale=1.5, at=Fraction(7, 2))),
         stylize=OptimizeSettings(
             encoder="vgg19", normalized=True, content_layers=("relu3_1", "relu4_2"), learning_rate=0.5, seed=2**40
         ),
@@ -124,6 +154,7 @@ def full_request() -> Request:
         height=360,
         start=Fraction(1, 3),
         end=Fraction(30000, 1001),
+        fps=Fraction(24000, 1001),
         encoder_weights="/nets/vgg.pth",
         flow_weights="/nets/raft.pth",
         flow_from="/films/flow",
@@ -197,10 +228,12 @@ def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def test_the_content_key_sees_each_styles_options_but_not_its_path() -> None:
-    request = request_from_plain(minimal(styles=[{"path": "a.jpg", "weight": 2}, {"path": "b.jpg", "scale": 0.5}]))
+    request = request_from_plain(
+        minimal(styles=[{"path": "a.jpg", "weight": 2}, {"path": "b.jpg", "scale": 0.5, "at": 4}])
+    )
     settings = request.stylize_settings
     assert isinstance(settings, OptimizeSettings)
-    assert settings.styles == (StageStyle(weight=2.0), StageStyle(scale=0.5))
+    assert settings.styles == (StageStyle(weight=2.0), StageStyle(scale=0.5, at=Fraction(4)))
     assert "a.jpg" not in repr(settings)
     assert request_from_plain(minimal(method="none")).stylize_settings == NoneSettings()
 
@@ -225,6 +258,7 @@ def test_the_content_key_sees_each_styles_options_but_not_its_path() -> None:
             minimal(styles=[{"path": "s.jpg", "scale": float("nan")}]),
             "--style s.jpg: scale must be more than 0, not nan",
         ),
+        (minimal(styles=[{"path": "s.jpg", "at": -1}]), "--style s.jpg: at must be 0 or more, not -1"),
         ({"movie": "a.mp4"}, "the settings needs 'output'"),
         (minimal(start="soon"), "the settings start must be a time or ratio, not 'soon'"),
         (minimal(start="1/0"), "the settings start must be a time or ratio, not '1/0'"),

@@ -16,6 +16,13 @@ CONTENT_LAYERS = ("relu4_2",)
 
 #: Frames per second of pictures as a movie.
 FPS = Fraction(25)
+#: The names that ``--style-loss`` chooses from; vidstyle.losses.style has what is behind them.
+STYLE_LOSSES = (
+    "gram", "mean-std", "mmd-linear", "mmd-polynomial", "mmd-gaussian", "centered-gram", "multiscale-gram",
+    "shifted-gram", "histogram", "mrf", "wasserstein",
+)  # fmt: skip
+#: Patches are compared at these levels where no others are named: finer ones have too many, coarser ones too few.
+MRF_LAYERS = ("relu3_1", "relu4_1")
 
 #: The names that ``--flow`` chooses from; vidstyle.flow.methods has what is behind them.
 FLOW_METHODS = ("dis", "raft-small", "raft-large")
@@ -96,6 +103,7 @@ class StyleSettings:
 
     weight: float = 1.0  # share among several styles
     scale: float = 1.0  # size of the style's strokes: 1 = the painting as large as the frame
+    at: Fraction | None = None  # seconds of the movie, where the style is there alone; None: all the time
 
 
 @dataclass(frozen=True)
@@ -109,8 +117,8 @@ class OptimizeSettings:
     style_weight: float = 100.0
     temporal_weight: float = 0.03
     tv_weight: float = 1e-3
-    content_layers: tuple[str, ...] = CONTENT_LAYERS
-    style_layers: tuple[str, ...] = STYLE_LAYERS
+    content_layers: tuple[str, ...] = CONTENT_LAYERS  # each a name, or a name and its weight: "relu4_2=0.5"
+    style_layers: tuple[str, ...] = STYLE_LAYERS  # likewise
     optimizer: str = "lbfgs"  # lbfgs or adam
     learning_rate: float | None = None  # None: 1 for L-BFGS, 0.02 for Adam
     history: int = 100  # L-BFGS only
@@ -125,6 +133,9 @@ class OptimizeSettings:
     stop_window: int = 10  # ... over so many iterations
     seed: int = 0
     styles: tuple[StyleSettings, ...] = (StyleSettings(),)
+    style_loss: str = "gram"  # a name of STYLE_LOSSES
+    laplacian_weight: float = 0.0  # Lapstyle: keep the frame's edges and details
+    keep_colors: str = "none"  # none; luminance: paint in grey; match: paint in styles of the frame's colours
 
     def __post_init__(self) -> None:
         one_of("--encoder", self.encoder, ("compact", "vgg19"))
@@ -132,16 +143,20 @@ class OptimizeSettings:
         one_of("--optimizer", self.optimizer, ("lbfgs", "adam"))
         one_of("--first-init", self.first_init, ("content", "noise"))
         one_of("--init", self.init, ("warped", "previous", "content", "noise"))
+        one_of("--keep-colors", self.keep_colors, ("none", "luminance", "match"))
+        one_of("--style-loss", self.style_loss, STYLE_LOSSES)
         for name in ("first_iterations", "iterations", "history", "stop_window"):
             if getattr(self, name) < 1:
                 raise InputError(f"[stylize] {name} must be at least 1, not {getattr(self, name)}")
         for name in ("content_layers", "style_layers"):
             if not getattr(self, name):
                 raise InputError(f"{name} needs at least one level; to do without it set its weight to 0")
+            level_weights(name, getattr(self, name))
         self.check_passes()
         if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
             raise InputError(f"[stylize] learning_rate must be more than 0, not {self.learning_rate}")
-        for name in ("content_weight", "style_weight", "temporal_weight", "tv_weight", "stop_change"):
+        weights = ("content_weight", "style_weight", "temporal_weight", "tv_weight", "laplacian_weight")
+        for name in (*weights, "stop_change"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"[stylize] {name} must be 0 or more, not {getattr(self, name)}")
 
@@ -157,6 +172,18 @@ class OptimizeSettings:
             raise InputError(
                 f"[stylize] temporal_pass is between 2 and passes ({self.passes}), not {self.temporal_pass}"
             )
+
+    @property
+    def content_levels(self) -> dict[str, float]:
+        """The weight of each level at which content is compared."""
+        return level_weights("content_layers", self.content_layers)
+
+    @property
+    def style_levels(self) -> dict[str, float]:
+        """The weight of each level at which styles are compared."""
+        is_default = self.style_layers == STYLE_LAYERS
+        layers = MRF_LAYERS if self.style_loss == "mrf" and is_default else self.style_layers
+        return level_weights("style_layers", layers)
 
 
 @dataclass(frozen=True)
@@ -179,6 +206,23 @@ METHODS: dict[str, type[OptimizeSettings] | type[NoneSettings]] = {
     "optimize": OptimizeSettings,
     "none": NoneSettings,
 }
+
+
+def level_weights(setting: str, layers: tuple[str, ...]) -> dict[str, float]:
+    """``("relu1_1", "relu3_1=0.5")`` as weights by name. InputError where a weight is no number, or a name is twice."""
+    weights: dict[str, float] = {}
+    for layer in layers:
+        name, equals, text = layer.partition("=")
+        try:
+            weight = float(text) if equals else 1.0
+        except ValueError:
+            weight = 0.0
+        if not 0 < weight < float("inf"):
+            raise InputError(f"{setting}: the weight of {name} must be a number more than 0, not {text!r}")
+        if name in weights:
+            raise InputError(f"{setting} names {name} twice")
+        weights[name] = weight
+    return weights
 
 
 def one_of(option: str, value: str, known: tuple[str, ...]) -> None:

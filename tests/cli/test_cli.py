@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,9 @@ def test_ctrl_c_stops_after_the_frame_and_resume_goes_on(tmp_path: Path) -> None
         (("stylize", MOVIE), "no style given"),
         (("stylize", MOVIE, "--style", f"{STYLE},colour=red"), "no option 'colour'"),
         (("stylize", MOVIE, "--style", f"{STYLE},weight=-1"), "weight"),
+        (("stylize", MOVIE, "--style", f"{STYLE},at=soon"), "not a time"),
+        (("stylize", MOVIE, "--style", STYLE, "--style-layers", "relu1_1=no"), "relu1_1"),
+        (("stylize", MOVIE, "--style", STYLE, "--style-layers", "relu9_1", "-o", "a.mp4"), "relu9_1"),
         (("stylize", MOVIE, "--style", STYLE, "-o", "out.xyz"), ".xyz"),
         (("stylize", MOVIE, "--style", STYLE, "-o", "nowhere/out.mp4"), "nowhere"),
         (("stylize", MOVIE, "--style", STYLE, "-o", MOVIE), "replace the movie"),
@@ -136,6 +140,7 @@ def test_times(text: str, seconds: float) -> None:
 def test_a_style_is_a_path_with_options_after_commas(tmp_path: Path) -> None:
     convert = StyleValue().convert
     assert convert("a.jpg", None, None) == {"path": "a.jpg"}
+    assert convert("a.jpg,at=1:02.5", None, None) == {"path": "a.jpg", "at": Fraction(125, 2)}
     assert convert("a,b.jpg,weight=0.5,scale=2", None, None) == {"path": "a,b.jpg", "weight": 0.5, "scale": 2.0}
     odd = tmp_path / "a,weight=2"
     odd.touch()

@@ -11,16 +11,23 @@ from torch import Tensor
 from tests.stylize.scene import FAST, HEIGHT, SIZE, START_ONLY, WIDTH, encoder, frame, paint, picture, prior, style
 from tests.stylize.scene import stylizer as make
 from vidstyle import losses
-from vidstyle.config import OptimizeSettings, StyleSettings
+from vidstyle.config import STYLE_LOSSES, OptimizeSettings, StyleSettings
 from vidstyle.stylize.base import Prior
-from vidstyle.stylize.optimize import OptimizeStylizer, Targets, resize_style
+from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.schedule import Turn
+from vidstyle.stylize.style import resize_style
 
 
 def total_loss(stylizer: OptimizeStylizer, x: Tensor, *priors: Prior) -> float:
     """The loss of ``x`` as a painting of the frame."""
-    targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+    targets = stylizer.targets(frame()[None])
     return losses.weighted_sum(stylizer.terms(x[None], targets, priors), stylizer.weights()).item()
+
+
+def grams(stylizer: OptimizeStylizer) -> dict[str, Tensor]:
+    """The Gram matrices that a frame is pulled towards, by level."""
+    (goal,) = stylizer.targets(frame()[None]).style
+    return {layer: gram for (_, layer), (gram,) in goal.statistics.items()}
 
 
 def change(first: Tensor, second: Tensor) -> float:
@@ -39,7 +46,7 @@ def test_painting_lowers_the_loss_and_more_iterations_lower_it_more(optimizer: s
 
 def test_at_the_content_itself_only_style_and_smoothness_are_left() -> None:
     stylizer = make()
-    targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+    targets = stylizer.targets(frame()[None])
     terms = stylizer.terms(frame()[None], targets, (prior(frame(), 1.0),))
     assert terms["content"].item() == pytest.approx(0, abs=1e-9)
     assert terms["temporal"].item() == 0
@@ -49,7 +56,7 @@ def test_at_the_content_itself_only_style_and_smoothness_are_left() -> None:
 
 def test_the_style_has_no_style_loss() -> None:
     stylizer = make(FAST, picture(7))  # as large as the frame, so that it can also be the painting
-    targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+    targets = stylizer.targets(frame()[None])
     terms = stylizer.terms(picture(7)[None], targets, ())
     assert terms["style"].item() == pytest.approx(0, abs=1e-6)
     assert terms["content"].item() > 0.1
@@ -67,10 +74,60 @@ def test_every_level_counts_by_its_share_of_the_targets_energy() -> None:
     )
     grams = [(losses.gram_matrix(other[n]), losses.gram_matrix(style_features[n])) for n in ("relu1_1", "relu3_1")]
     styled = sum(((ours - theirs) ** 2).mean() / (theirs**2).mean() for ours, theirs in grams)
-    targets = Targets({layer: features[layer] for layer in ("relu2_1", "relu4_2")}, stylizer.style_grams)
+    targets = stylizer.targets(frame()[None])
     terms = stylizer.terms(picture(5)[None], targets, ())
     assert terms["content"].item() == pytest.approx(float(content), rel=1e-4)
     assert terms["style"].item() == pytest.approx(float(styled), rel=1e-4)
+
+
+def test_levels_count_by_their_weights() -> None:
+    def terms(**settings: tuple[str, ...]) -> tuple[float, float]:
+        stylizer = make(**settings)
+        found = stylizer.terms(picture(5)[None], stylizer.targets(frame()[None]), ())
+        return found["content"].item(), found["style"].item()
+
+    fine = terms(content_layers=("relu2_1",), style_layers=("relu1_1",))
+    coarse = terms(content_layers=("relu4_2",), style_layers=("relu3_1",))
+    both = terms(content_layers=("relu2_1=2", "relu4_2"), style_layers=("relu1_1", "relu3_1=0.5"))
+    assert both[0] == pytest.approx(2 * fine[0] + coarse[0], rel=1e-4)
+    assert both[1] == pytest.approx(fine[1] + 0.5 * coarse[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in STYLE_LOSSES if name != "gram"])
+def test_every_style_loss_paints(name: str) -> None:
+    stylizer = make(style_loss=name, first_iterations=8, style_layers=("relu1_1", "relu3_1"))
+    painted = paint(stylizer, frame())
+    targets = stylizer.targets(frame()[None])
+    before, after = (stylizer.terms(x[None], targets, ())["style"].item() for x in (frame(), painted))
+    assert after < 0.9 * before
+    assert torch.equal(paint(stylizer, frame()), painted)
+
+
+@pytest.mark.parametrize("name", ["gram", "mrf"])
+def test_several_styles_blend_whatever_the_loss(name: str) -> None:
+    def style_term(*styles: Tensor, **settings: object) -> float:
+        stylizer = make(FAST, *styles, style_loss=name, style_layers=("relu3_1",), **settings)
+        return stylizer.terms(picture(5)[None], stylizer.targets(frame()[None]), ())["style"].item()
+
+    one, other = style_term(style()), style_term(picture(7))
+    both = style_term(style(), picture(7), styles=(StyleSettings(weight=3.0), StyleSettings(weight=1.0)))
+    if name == "mrf":  # patches have no mean: the distances are blended
+        assert both == pytest.approx(0.75 * one + 0.25 * other, rel=1e-4)
+    assert min(one, other) * 0.5 < both < max(one, other)
+
+
+def test_a_pyramid_looks_at_the_picture_in_several_sizes() -> None:
+    levels = make(style_loss="multiscale-gram", style_layers=("relu1_1",)).targets(frame()[None]).style[0].statistics
+    assert list(levels) == [(0, "relu1_1"), (1, "relu1_1")]  # 32 rows, 16; 8 are too few for the encoder
+
+
+def test_lapstyle_keeps_edges() -> None:
+    def edges(weight: float) -> float:
+        painted = paint(make(laplacian_weight=weight, first_iterations=20), frame())
+        apart = losses.laplacian(painted[None]) - losses.laplacian(frame()[None])
+        return apart.square().mean().item()
+
+    assert edges(100.0) < 0.5 * edges(0.0)
 
 
 @pytest.mark.parametrize("name", ["content_weight", "style_weight", "temporal_weight", "tv_weight"])
@@ -85,7 +142,7 @@ def test_each_weight_pulls_towards_its_own_term(name: str) -> None:
         }
         stylizer, before = make(init="content", iterations=12, **settings), prior(picture(4), 1.0)
         painted = paint(stylizer, frame(), before)
-        targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+        targets = stylizer.targets(frame()[None])
         return stylizer.terms(painted[None], targets, (before,))[name.removesuffix("_weight")].item()
 
     assert term(1e3) < 0.9 * term(0.0)
@@ -93,7 +150,7 @@ def test_each_weight_pulls_towards_its_own_term(name: str) -> None:
 
 def test_several_priors_add_one_temporal_term_each() -> None:
     stylizer = make()
-    targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+    targets = stylizer.targets(frame()[None])
     near, far = prior(picture(4), 0.7), prior(picture(5), 0.2)
     each = [stylizer.terms(frame()[None], targets, (p,))["temporal"].item() for p in (near, far)]
     both = stylizer.terms(frame()[None], targets, (near, far))["temporal"].item()
@@ -102,7 +159,7 @@ def test_several_priors_add_one_temporal_term_each() -> None:
 
 def test_time_is_measured_against_the_warped_prior_where_it_is_trusted() -> None:
     stylizer = make()
-    targets = Targets(encoder()(frame()[None], stylizer.settings.content_layers), stylizer.style_grams)
+    targets = stylizer.targets(frame()[None])
     trust = torch.rand(HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
     before = prior(picture(4), trust, stylized=picture(5))  # picture(5) lies elsewhere: it has moved since
     expected = (trust * (255 * (frame() - picture(4))).square()).mean().item()
@@ -274,9 +331,9 @@ def test_the_time_follows_the_number_of_iterations() -> None:
 
 def test_several_styles_blend_their_gram_matrices_by_normalised_weight() -> None:
     other = picture(7)
-    alone = [make(FAST, image).style_grams for image in (style(), other)]
+    alone = [grams(make(FAST, image)) for image in (style(), other)]
     both = (StyleSettings(weight=3.0), StyleSettings(weight=1.0))
-    blended = make(FAST, style(), other, styles=both).style_grams
+    blended = grams(make(FAST, style(), other, styles=both))
     assert blended.keys() == set(FAST.style_layers)
     for layer, gram in blended.items():
         expected = 0.75 * alone[0][layer] + 0.25 * alone[1][layer]
@@ -284,7 +341,7 @@ def test_several_styles_blend_their_gram_matrices_by_normalised_weight() -> None
 
 
 def test_one_style_alone_is_the_same_at_any_weight() -> None:
-    light, heavy = (make(styles=(StyleSettings(weight=weight),)).style_grams for weight in (0.1, 40.0))
+    light, heavy = (grams(make(styles=(StyleSettings(weight=weight),))) for weight in (0.1, 40.0))
     for layer, gram in light.items():
         torch.testing.assert_close(gram, heavy[layer])
 
@@ -295,7 +352,7 @@ def test_a_style_without_settings_of_its_own_is_not_overlooked() -> None:
 
 
 def test_strokes_follow_the_scale_of_each_style() -> None:
-    fine, coarse = (make(styles=(StyleSettings(scale=scale),)).style_grams for scale in (0.5, 2.0))
+    fine, coarse = (grams(make(styles=(StyleSettings(scale=scale),))) for scale in (0.5, 2.0))
     assert not torch.allclose(fine["relu1_1"], coarse["relu1_1"], rtol=0.05)
 
 
@@ -321,3 +378,17 @@ def test_a_resized_style_keeps_its_colours_and_its_range() -> None:
 def test_a_style_never_becomes_too_small_for_the_encoder() -> None:
     assert resize_style(torch.rand(3, 20, 4000), (16, 16), 0.1).shape[2:] >= (16, 16)
     assert resize_style(torch.rand(3, 4000, 20), (16, 16), 0.1).shape[3] >= 16
+
+
+def test_styles_change_with_the_number_of_the_frame() -> None:
+    settings = replace(FAST, styles=(StyleSettings(), StyleSettings()))
+    turning = OptimizeStylizer(
+        settings, encoder(), (style(), picture(7)), SIZE, lambda number: [1 - number / 10, number / 10]
+    )
+
+    def step(number: int) -> Tensor:
+        return paint(turning, frame(), turn=Turn(0, number))
+
+    assert torch.equal(step(0), paint(make(FAST, style()), frame()))
+    assert torch.equal(step(10), paint(make(FAST, picture(7)), frame()))
+    assert change(step(5), step(0)) > 0.001

@@ -14,6 +14,7 @@ from vidstyle.cli.doctor import doctor
 from vidstyle.cli.inspect import inspect
 from vidstyle.cli.jobs import resume, status
 from vidstyle.cli.stylize import stylize
+from vidstyle.cli.texture import texture
 from vidstyle.errors import VidstyleError
 
 
@@ -27,7 +28,7 @@ def cli() -> None:
     """
 
 
-for command in (stylize, resume, status, inspect, cache, doctor):
+for command in (stylize, resume, status, inspect, texture, cache, doctor):
     cli.add_command(command)
 
 

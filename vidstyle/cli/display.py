@@ -10,8 +10,14 @@ import click
 
 from vidstyle.pipeline.events import Event, Note, Progress
 
-LABELS = {"scan": "scanning", "paint": "painting", "encode": "encoding", "verify": "checking"}
-UNITS = {"verify": "artifacts"}
+LABELS = {
+    "scan": "scanning",
+    "paint": "painting",
+    "encode": "encoding",
+    "texture": "synthesising",
+    "verify": "checking",
+}
+UNITS = {"texture": "steps", "verify": "artifacts"}  # of other stages: frames
 BAR_SECONDS = 0.1  # between two drawings of the bar
 LOG_SECONDS = 30.0  # between two lines in a log
 

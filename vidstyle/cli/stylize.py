@@ -25,7 +25,7 @@ from vidstyle.cli.common import (
     stop_on_signals,
 )
 from vidstyle.cli.display import Display
-from vidstyle.cli.values import Offsets, Rate, StyleValue, Time
+from vidstyle.cli.values import Levels, Offsets, Rate, StyleValue, Time
 from vidstyle.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @click.argument("movie", type=PATH)
 @click.option(
     "--style", "styles", type=StyleValue(), multiple=True,
-    help="A picture whose style is painted; more than one are blended. Options after commas: weight, scale",
+    help="A picture whose style is painted; more than one are blended. Options after commas: weight, scale, at=TIME",
 )  # fmt: skip
 @click.option("-o", "--output", type=click.Path(),
               help="The movie, picture or folder (with a /) of PNGs to write  [default: MOVIE-STYLE here]")  # fmt: skip
@@ -65,6 +65,14 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @setting("stylize", "temporal_weight", type=float,
          help=f"How firmly a frame keeps to the one before  [default: {DEFAULTS.temporal_weight:g}]")  # fmt: skip
 @setting("stylize", "tv_weight", type=float, help=f"Smoothness  [default: {DEFAULTS.tv_weight:g}]")
+@setting("stylize", "style_loss", type=click.Choice(config.STYLE_LOSSES),
+         help="How styles are compared; docs/methods.md says what each is  [default: gram]")  # fmt: skip
+@setting("stylize", "style_layers", type=Levels(),
+         help="Levels at which styles are compared, and their weights: relu1_1,relu3_1=0.5")  # fmt: skip
+@setting("stylize", "content_layers", type=Levels(), help="Likewise for the content  [default: relu4_2]")
+@setting("stylize", "laplacian_weight", type=float, help="Keep edges and details of the frame  [default: 0]")
+@setting("stylize", "keep_colors", type=click.Choice(["none", "luminance", "match"]),
+         help="Keep the movie's colours: paint in grey, or in styles matched to them  [default: none]")  # fmt: skip
 @setting("stylize", "optimizer", type=click.Choice(["lbfgs", "adam"]), help="[default: lbfgs]")
 @setting("stylize", "first_init", type=click.Choice(["content", "noise"]),
          help="What the first frame of a shot begins as  [default: content]")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Values of options that have a form of their own: times, sizes and styles."""
+"""Values of options that have a form of their own: times, sizes, styles and levels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from vidstyle.errors import InputError
 
-STYLE_OPTIONS = ("weight", "scale")
+STYLE_OPTIONS = ("weight", "scale", "at")
 
 
 class Time(click.ParamType):
@@ -88,8 +88,22 @@ class Age(click.ParamType):
         return float(match[1]) * self.units[match[2]]
 
 
+class Dimensions(click.ParamType):
+    """Width and height in pixels: ``640x360``. Gives both as numbers."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", value.strip())
+        if match is None:
+            self.fail(f"{value!r} is not a size: write width and height as 640x360", param, ctx)
+        return int(match[1]), int(match[2])
+
+
 class StyleValue(click.ParamType):
-    """A picture with options after commas: ``a.jpg,weight=0.7,scale=1.5``. Gives a table of Style's fields."""
+    """A picture with options after commas: ``a.jpg,weight=0.7,at=4s``. Gives a table of Style's fields."""
 
     name = "image[,option=value]"
 
@@ -97,14 +111,27 @@ class StyleValue(click.ParamType):
         """Raises click's usage error for an unknown option or a value that is no number."""
         if isinstance(value, dict):
             return value
-        path, options = value, {}
+        path = value
+        options: dict[str, Any] = {}
         # Commas are allowed in file names: only what looks like an option at the end is one.
         while (match := re.fullmatch(r"(.+),(\w+)=([^,]*)", path)) and not Path(path).exists():
             path, name, text = match.groups()
             if name not in STYLE_OPTIONS:
                 self.fail(f"a style has no option {name!r}; it has {', '.join(STYLE_OPTIONS)}", param, ctx)
+            if name == "at":
+                options[name] = Time().convert(text, param, ctx)
+                continue
             try:
                 options[name] = float(text)
             except ValueError:
                 self.fail(f"{name} of a style must be a number, not {text!r}", param, ctx)
         return {"path": path, **options}
+
+
+class Levels(click.ParamType):
+    """Levels of the encoder with their weights: ``relu1_1,relu3_1=0.5``. Gives a list, as a settings file has it."""
+
+    name = "level[=weight],…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        return value if isinstance(value, list) else [part.strip() for part in value.split(",") if part.strip()]

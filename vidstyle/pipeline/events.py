@@ -19,7 +19,7 @@ class Note:
 class Progress:
     """How far a stage is."""
 
-    stage: str  # scan, paint or encode
+    stage: str  # scan, paint or encode; or texture, in steps instead of frames
     done: float  # frames, with the share of the one being worked on
     total: int | None  # frames; None while it is not known
     seconds_left: float | None  # of the whole stage; None while it cannot be said

@@ -33,8 +33,11 @@ class Style:
     path: str
     weight: float = 1.0  # share among several styles
     scale: float = 1.0  # size of the strokes: 1 = the painting as large as the frame
+    at: Fraction | None = None  # seconds of the movie, where it is there alone; None: all the time
 
     def __post_init__(self) -> None:
+        if self.at is not None and self.at < 0:
+            raise InputError(f"--style {self.path}: at must be 0 or more, not {self.at}")
         for name in ("weight", "scale"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"--style {self.path}: {name} must be more than 0, not {getattr(self, name)}")
@@ -92,7 +95,7 @@ class Request:
         """The method's settings with those of the styles in them: what the content key is made from."""
         if isinstance(self.stylize, NoneSettings):
             return self.stylize
-        styles = tuple(StyleSettings(style.weight, style.scale) for style in self.styles)
+        styles = tuple(StyleSettings(style.weight, style.scale, style.at) for style in self.styles)
         return dataclasses.replace(self.stylize, styles=styles)
 
 

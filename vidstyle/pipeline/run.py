@@ -30,6 +30,7 @@ from vidstyle.pipeline.plan import Plan, file_record, output_name
 from vidstyle.pipeline.stages import Shot
 from vidstyle.store import discard, publish, size_text, sweep, temporary_path
 from vidstyle.stylize.base import Stylizer
+from vidstyle.stylize.mixing import weights_at
 from vidstyle.stylize.none import NoneStylizer
 from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.schedule import Turn
@@ -133,9 +134,13 @@ def build_stylizer(plan: Plan, device: torch.device) -> Stylizer:
     assert plan.weights.encoder is not None
     options = EncoderOptions(settings.pooling, settings.normalized)
     encoder = load_encoder(settings.encoder, plan.weights.encoder, device, options)
-    check_layers(encoder, (*settings.content_layers, *settings.style_layers))
+    check_layers(encoder, (*settings.content_levels, *settings.style_levels))
     images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
-    return OptimizeStylizer(settings, encoder, images, plan.size)
+    timeline = plan.timeline
+    zero = timeline.time(0)
+    return OptimizeStylizer(
+        settings, encoder, images, plan.size, lambda frame: weights_at(settings.styles, timeline.time(frame) - zero)
+    )
 
 
 def tool_versions() -> dict[str, str]:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vidstyle import losses
 from vidstyle.config import OptimizeSettings
 from vidstyle.nets.encoder import Encoder
 from vidstyle.stylize.base import Prior, Progress, State
+from vidstyle.stylize.colors import grey, luma, match_colors, match_luma, with_luma
 from vidstyle.stylize.minimize import minimize
 from vidstyle.stylize.schedule import Turn, first_temporal_pass
+from vidstyle.stylize.style import Goal, StyleTerm, channels_last
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What a frame is pulled towards: features of its content and Gram matrices of the style, by level."""
+    """What a frame is pulled towards: the frame itself, features of its content by level, and statistics of styles."""
 
+    frame: Tensor
     content: dict[str, Tensor]
-    style: dict[str, Tensor]
+    style: list[Goal]
 
 
 class OptimizeStylizer:
@@ -32,39 +34,43 @@ class OptimizeStylizer:
     Args:
         settings: weights, levels, optimiser and schedule.
         encoder: measures content and style; on the device that frames are on.
-        styles: one image ``(3, h, w)`` in [0, 1] for each of ``settings.styles``; their Gram matrices are blended by
-            normalised weight.
+        styles: one image ``(3, h, w)`` in [0, 1] for each of ``settings.styles``, blended by normalised weight.
         size: ``(width, height)`` of the frames, which the strokes' size follows.
+        weights_at: the weight of each style at a frame, by the frame's number; None: those of the settings, always.
     """
 
     def __init__(
-        self, settings: OptimizeSettings, encoder: Encoder, styles: Sequence[Tensor], size: tuple[int, int]
+        self,
+        settings: OptimizeSettings,
+        encoder: Encoder,
+        styles: Sequence[Tensor],
+        size: tuple[int, int],
+        weights_at: Callable[[int], Sequence[float]] | None = None,
     ) -> None:
         self.settings = settings
         self.encoder = encoder
         self.device = styles[0].device
-        self.style_grams = self.blend_grams(styles, size)
-
-    @torch.no_grad()
-    def blend_grams(self, styles: Sequence[Tensor], size: tuple[int, int]) -> dict[str, Tensor]:
-        total = sum(style.weight for style in self.settings.styles)
-        blend = {layer: torch.zeros((), device=self.device) for layer in self.settings.style_layers}
-        for image, style in zip(styles, self.settings.styles, strict=True):
-            features = self.encoder(channels_last(resize_style(image, size, style.scale)), blend)
-            for layer, value in features.items():
-                blend[layer] = blend[layer] + style.weight / total * losses.gram_matrix(value)
-        return blend
+        self.style = StyleTerm(settings, encoder, styles, size)
+        constant = [style.weight for style in settings.styles]
+        self.weights_at = weights_at or (lambda number: constant)
 
     def step(
         self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress
     ) -> tuple[Tensor, State | None]:
-        batch = channels_last(frame[None])
-        with torch.no_grad():
-            targets = Targets(self.encoder(batch, self.settings.content_layers), self.style_grams)
+        if self.settings.keep_colors == "luminance":
+            # What was painted is the luma of the output as it is stored, so that is all that is taken up again.
+            view = grey(frame)
+            priors = [replace(prior, stylized=grey(prior.stylized), warped=grey(prior.warped)) for prior in priors]
+        else:
+            view = frame
+        batch = channels_last(view[None])
+        targets = self.targets(batch, turn.frame)
         held_to = self.temporal_priors(priors, turn)
+        start = self.start(batch, priors, seed)
         stylized = minimize(
-            lambda x: losses.weighted_sum(self.terms(x, targets, held_to), self.weights()),
-            self.start(batch, priors, seed),
+            # One channel, where it stands for three.
+            lambda x: losses.weighted_sum(self.terms(x.expand(-1, 3, -1, -1), targets, held_to), self.weights()),
+            luma(start) if self.settings.keep_colors == "luminance" else start,
             optimizer=self.settings.optimizer,
             iterations=self.settings.iterations if priors else self.settings.first_iterations,
             learning_rate=self.settings.learning_rate,
@@ -73,7 +79,16 @@ class OptimizeStylizer:
             stop_window=self.settings.stop_window,
             progress=progress,
         )
-        return stylized[0].clamp(0, 1), None
+        painted = stylized[0].clamp(0, 1)
+        return with_luma(frame, painted) if self.settings.keep_colors == "luminance" else painted, None
+
+    @torch.no_grad()
+    def targets(self, batch: Tensor, number: int = 0) -> Targets:
+        """What a frame ``(1, 3, H, W)`` is to become."""
+        content = self.encoder(batch, self.settings.content_levels)
+        fit = FITTED_STYLES.get(self.settings.keep_colors)
+        statistics = [self.style.measure(fit(image, batch)) for image in self.style.images] if fit else None
+        return Targets(batch, content, self.style.goals(self.weights_at(number), statistics))
 
     def weights(self) -> dict[str, float]:
         s = self.settings
@@ -82,6 +97,7 @@ class OptimizeStylizer:
             "style": s.style_weight,
             "temporal": s.temporal_weight if s.passes == 1 else s.temporal_weight / 2,  # as in the paper
             "tv": s.tv_weight,
+            "laplacian": s.laplacian_weight,
         }
 
     def temporal_priors(self, priors: Sequence[Prior], turn: Turn) -> list[Prior]:
@@ -94,18 +110,19 @@ class OptimizeStylizer:
 
     def terms(self, x: Tensor, targets: Targets, priors: Sequence[Prior]) -> dict[str, Tensor]:
         """Every term of the loss at ``x`` ``(1, 3, H, W)``, before its weight."""
-        features = self.encoder(channels_last(x), (*targets.content, *targets.style))
+        features = self.style.features(x, tuple(targets.content))
+        levels = self.settings.content_levels
         terms = {
             "content": sum_over(
-                losses.content_loss(features[layer], target) / losses.energy(target)
+                levels[layer] * losses.content_loss(features[0, layer], target) / losses.energy(target)
                 for layer, target in targets.content.items()
             ),
-            "style": sum_over(
-                losses.style_loss(features[layer], target) / losses.energy(target)
-                for layer, target in targets.style.items()
-            ),
+            "style": self.style(features, targets.style),
             "tv": losses.total_variation(x),
         }
+        if self.settings.laplacian_weight:
+            edges = losses.laplacian(targets.frame)
+            terms["laplacian"] = losses.content_loss(losses.laplacian(x), edges) / losses.energy(edges)
         if priors:
             terms["temporal"] = sum_over(losses.temporal_loss(x, prior.warped, prior.consistency) for prior in priors)
         return terms
@@ -116,9 +133,7 @@ class OptimizeStylizer:
             return channels_last(blend_neighbours(priors[0].stylized, priors[1:])[None])
         kind = self.settings.init if priors else self.settings.first_init
         if kind == "noise":
-            # Drawn on the CPU, so that every device begins with the same picture.
-            noise = torch.randn(batch.shape, generator=torch.Generator().manual_seed(seed))
-            return channels_last((0.5 + 0.15 * noise).to(batch.device))
+            return channels_last(noise(tuple(batch.shape), seed).to(batch.device))
         if kind == "previous":
             return channels_last(priors[0].stylized[None])
         if kind == "warped":
@@ -128,7 +143,7 @@ class OptimizeStylizer:
     def seconds_per_frame(self, size: tuple[int, int]) -> tuple[float, float]:
         """Timed on a few iterations of a grey frame."""
         frame = torch.full((3, size[1], size[0]), 0.5, device=self.device)
-        targets = Targets(self.encoder(frame[None], self.settings.content_layers), self.style_grams)
+        targets = self.targets(channels_last(frame[None]))
         times = []
         for _ in range(3):
             started = time.monotonic()
@@ -138,6 +153,16 @@ class OptimizeStylizer:
             times.append(time.monotonic() - started)
         seconds = min(times)
         return seconds * self.settings.first_iterations, seconds * self.settings.iterations
+
+
+#: How a style is fitted to the frame that is painted in it, where colours are kept. The colours of a frame as a whole
+#: change no faster than the movie does, so nothing needs to be carried from frame to frame.
+FITTED_STYLES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"luminance": match_luma, "match": match_colors}
+
+
+def noise(shape: tuple[int, ...], seed: int) -> Tensor:
+    """Grey noise, drawn on the CPU, so that every device begins with the same picture."""
+    return 0.5 + 0.15 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def sum_over(values: object) -> Tensor:
@@ -151,19 +176,3 @@ def blend_neighbours(stylized: Tensor, neighbours: Sequence[Prior]) -> Tensor:
     """
     total = stylized + sum(prior.consistency * prior.warped for prior in neighbours)
     return total / (1 + sum(prior.consistency for prior in neighbours))
-
-
-def channels_last(batch: Tensor) -> Tensor:
-    """The memory layout in which convolutions are fastest; the values stay."""
-    return batch.contiguous(memory_format=torch.channels_last)
-
-
-def resize_style(image: Tensor, size: tuple[int, int], scale: float) -> Tensor:
-    """``(3, h, w)`` → ``(1, 3, h', w')`` with ``scale``² times the area of a frame of ``size``, same proportions.
-
-    Strokes keep their size in relation to the picture: a preview at low resolution shows what the movie will be.
-    """
-    height, width = image.shape[1:]
-    factor = scale * (size[0] * size[1] / (width * height)) ** 0.5
-    target = max(16, round(height * factor)), max(16, round(width * factor))
-    return F.interpolate(image[None], size=target, mode="bicubic", antialias=True).clamp(0, 1)

@@ -12,19 +12,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 PIXEL_SCALE = 255.0**2
 
 
-def gram_matrix(features: Tensor) -> Tensor:
+def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
     """Correlations between channels: ``(N, C, H, W)`` → ``(N, C, C)``, F Fᵀ / (C·H·W).
 
-    Gatys, Ecker, Bethge 2016, normalised as the programs of Johnson 2016 and Ruder 2016 do.
+    Gatys, Ecker, Bethge 2016, normalised as the programs of Johnson 2016 and Ruder 2016 do. With a ``mask`` ``(H, W)``
+    in [0, 1], each position counts by it, and its sum takes the place of H·W (Gatys 2017, guided Gram matrices).
     """
     # Channels last, as the encoders' features lie in memory: neither this nor its gradient copies anything.
     flat = features.permute(0, 2, 3, 1).flatten(1, 2)
+    if mask is not None:
+        flat = flat * mask.sqrt().flatten()[:, None]
     gram: Tensor = _SymmetricProduct.apply(flat)
-    return gram / (flat.shape[1] * flat.shape[2])
+    return gram / (flat.shape[1] * flat.shape[2] if mask is None else mask.sum() * flat.shape[2])
 
 
 class _SymmetricProduct(torch.autograd.Function):
@@ -89,6 +93,15 @@ def total_variation(frames: Tensor) -> Tensor:
     right = (frames[..., :, 1:] - frames[..., :, :-1]).square().sum()
     below = (frames[..., 1:, :] - frames[..., :-1, :]).square().sum()
     return 0.5 * PIXEL_SCALE * (right + below) / (frames.shape[-2] * frames.shape[-1])
+
+
+def laplacian(frames: Tensor, pool: int = 4) -> Tensor:
+    """Sum of the four neighbours minus four times the pixel, ``(N, 3, H, W)`` → ``(N, 3, h, w)``, of frames that were
+    averaged over ``pool``² pixels before: where the edges and details are (Li et al. 2017, Lapstyle)."""
+    coarse = F.avg_pool2d(frames, pool) if min(frames.shape[-2:]) >= 3 * pool else frames
+    centre = coarse[..., 1:-1, 1:-1]
+    across = coarse[..., 1:-1, :-2] + coarse[..., 1:-1, 2:]
+    return across + coarse[..., :-2, 1:-1] + coarse[..., 2:, 1:-1] - 4 * centre
 
 
 def weighted_sum(terms: dict[str, Tensor], weights: dict[str, float]) -> Tensor:

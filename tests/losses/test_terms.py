@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import torch
 from torch import Tensor
 
@@ -150,6 +151,27 @@ def test_total_variation_of_a_flat_frame_is_zero_and_of_a_repeated_one_the_same_
     assert ratio == pytest.approx((63 / 64) / (31 / 32))
 
 
+def test_gram_matrix_counts_positions_by_a_mask() -> None:
+    features, mask = random(1, 3, 4, 5), random(4, 5, seed=2)
+    x, share = features[0].flatten(1).numpy(), mask.flatten().numpy()
+    expected = (x * share) @ x.T / (3 * share.sum())
+    np.testing.assert_allclose(losses.gram_matrix(features, mask)[0].numpy(), expected, rtol=1e-12)
+    torch.testing.assert_close(losses.gram_matrix(features, torch.ones(4, 5)), losses.gram_matrix(features))
+
+
+def test_laplacian_by_hand() -> None:
+    frames = torch.zeros(1, 1, 3, 4)
+    frames[0, 0, 1, 1] = 1  # too small to be pooled: a pixel, and its neighbour to the right
+    torch.testing.assert_close(losses.laplacian(frames)[0, 0], torch.tensor([[-4.0, 1.0]]))
+
+
+def test_laplacian_is_of_means_of_4_by_4_pixels() -> None:
+    frame = random(1, 3, 16, 20)
+    blocks = frame.numpy().reshape(1, 3, 4, 4, 5, 4).mean((3, 5))
+    expected = scipy.ndimage.laplace(blocks, axes=(2, 3))[..., 1:-1, 1:-1]
+    np.testing.assert_allclose(losses.laplacian(frame).numpy(), expected, rtol=1e-9, atol=1e-12)
+
+
 def test_weighted_sum_by_hand() -> None:
     terms = {"a": torch.tensor(2.0), "b": torch.tensor(3.0)}
     assert losses.weighted_sum(terms, {"a": 10.0, "b": 0.5, "of nothing here": 7.0}).item() == pytest.approx(21.5)
@@ -180,6 +202,7 @@ def test_gradients_are_those_of_the_values() -> None:
         losses.energy,
         lambda x: losses.temporal_loss(x, target, consistency),
         losses.total_variation,
+        losses.laplacian,
         total,
     ):
         assert torch.autograd.gradcheck(function, (x,))

@@ -1,0 +1,97 @@
+"""A texture from a picture, to a file."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from vidstyle.config import OptimizeSettings
+from vidstyle.errors import InputError, Interrupted, OutputError, PaintError
+from vidstyle.nets.encoder import EncoderOptions, check_layers, find_weights, load_encoder
+from vidstyle.pipeline.devices import choose_device
+from vidstyle.pipeline.events import Monitor
+from vidstyle.pipeline.images import read_image
+from vidstyle.pipeline.run import enough_memory
+from vidstyle.store import publish, quantize_frame, temporary_path
+from vidstyle.stylize.texture import synthesize
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+LEAST_SIDE, MOST_PIXELS = 16, 64_000_000
+
+
+def texture(
+    style: Path,
+    output: Path,
+    size: tuple[int, int],
+    settings: OptimizeSettings,
+    monitor: Monitor,
+    *,
+    may_replace: Callable[[Path], bool] = lambda path: False,
+    encoder_weights: Path | None = None,
+    device: str = "auto",
+) -> Path:
+    """Synthesise a texture of ``size`` (width, height) from ``style`` and write it to ``output``.
+
+    Args:
+        settings: ``first_iterations``, ``seed``, how styles are compared; the scale of its one style.
+        may_replace: asked when the output exists; False raises OutputError.
+    Returns:
+        The absolute path of the output.
+    Raises:
+        InputError, OutputError, WeightsError: something that was asked for cannot be used.
+        Interrupted: the monitor wished to stop; nothing is written.
+    """
+    output = output.expanduser().absolute()
+    check_picture(output, size)
+    if output.exists() and not may_replace(output):
+        raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
+    picture = torch.from_numpy(read_image(style))
+    where = choose_device(device)
+    weights = find_weights(settings.encoder, encoder_weights, monitor.note)
+    encoder = load_encoder(settings.encoder, weights, where, EncoderOptions(settings.pooling, settings.normalized))
+    check_layers(encoder, settings.style_levels)
+    started, steps = time.monotonic(), settings.first_iterations
+
+    def watch(share: float) -> None:
+        if monitor.should_stop():
+            raise Interrupted("stopped: no texture is written")
+        spent = time.monotonic() - started
+        monitor.progress("texture", share * steps, steps, spent * (1 - share) / share if share else None)
+
+    with enough_memory(size):
+        made = synthesize(settings, encoder, picture.to(where), size, watch)
+    monitor.progress("texture", steps, steps, 0.0)
+    if not torch.isfinite(made).all():
+        raise PaintError("the loss grew without bound; try --optimizer adam")
+    save(Image.fromarray(quantize_frame(made.cpu().numpy())), output)
+    return output
+
+
+def check_picture(output: Path, size: tuple[int, int]) -> None:
+    """Raise OutputError or InputError where a picture of this name or size cannot be made."""
+    if output.suffix.lower() not in PICTURES:
+        raise OutputError(f"{output.name} is no name of a picture that can be written: {', '.join(PICTURES)}")
+    if not output.parent.is_dir():
+        raise OutputError(f"there is no folder {output.parent}: make it, or give another name with -o")
+    if output.is_dir():
+        raise OutputError(f"{output} is a folder: give the name of a picture with -o")
+    if min(size) < LEAST_SIDE or size[0] * size[1] > MOST_PIXELS:
+        raise InputError(f"--size is at least {LEAST_SIDE}×{LEAST_SIDE} and at most {MOST_PIXELS:,} pixels")
+
+
+def save(picture: Image.Image, output: Path) -> None:
+    """Write to a temporary name beside the output, and rename it."""
+    temporary = temporary_path(output, keep_suffix=True)
+    try:
+        picture.save(temporary, quality=95)
+        publish(temporary, output)
+    except OSError as error:
+        raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()

@@ -1,0 +1,56 @@
+"""Keeping the colours of the frame (Gatys et al. 2016, Preserving Color in Neural Artistic Style Transfer)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)  # the Y of YIQ, as in the paper
+
+
+def luma(frames: Tensor) -> Tensor:
+    """``(…, 3, H, W)`` → ``(…, 1, H, W)``."""
+    red, green, blue = (frames.narrow(-3, channel, 1) for channel in range(3))
+    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+
+
+def grey(frames: Tensor) -> Tensor:
+    """The luma of frames ``(…, 3, H, W)`` as frames."""
+    return luma(frames).expand(frames.shape)
+
+
+def with_luma(frame: Tensor, wanted: Tensor) -> Tensor:
+    """``frame`` ``(3, H, W)`` with another luma ``(1, H, W)``, in [0, 1].
+
+    Where a colour is too strong to be so light or so dark it becomes paler, at the same hue: the luma is always the
+    one that was wanted, so that it can be taken from the result again.
+    """
+    chroma = frame - luma(frame)
+    lighter = (1 - wanted) / chroma.amax(0, keepdim=True).clamp_min(1e-6)
+    darker = wanted / (-chroma.amin(0, keepdim=True)).clamp_min(1e-6)
+    return (wanted + chroma * torch.minimum(lighter, darker).clamp(0, 1)).clamp(0, 1)
+
+
+def match_luma(style: Tensor, frame: Tensor) -> Tensor:
+    """The luma of a style ``(1, 3, h, w)``, as a picture, with mean and deviation of that of ``frame``."""
+    ours, theirs = luma(style), luma(frame)
+    scale = theirs.std() / ours.std().clamp_min(1e-3)
+    return ((ours - ours.mean()) * scale + theirs.mean()).clamp(0, 1).expand(style.shape)
+
+
+def match_colors(style: Tensor, frame: Tensor) -> Tensor:
+    """A style ``(1, 3, h, w)`` with the mean and the covariance of the colours of ``frame``, as far as [0, 1] reaches.
+
+    The map is A = C_frame^½ C_style^−½, which turns no colour further than it must.
+    """
+    ours, theirs = style[0].flatten(1).double().cpu(), frame[0].flatten(1).double().cpu()
+    transform = power(torch.cov(theirs), 0.5) @ power(torch.cov(ours), -0.5)
+    matched = transform @ (ours - ours.mean(1, keepdim=True)) + theirs.mean(1, keepdim=True)
+    return matched.clamp(0, 1).to(style).view(style.shape)
+
+
+def power(covariance: Tensor, exponent: float) -> Tensor:
+    """A power of a symmetric positive matrix; of one that is nearly flat, as if it had a spread of half a level."""
+    values, vectors = torch.linalg.eigh(covariance)
+    result: Tensor = (vectors * values.clamp_min((0.5 / 255) ** 2) ** exponent) @ vectors.T
+    return result

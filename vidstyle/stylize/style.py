@@ -1,0 +1,130 @@
+"""The style term of a frame's loss: what its styles have in common with it, each by its share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidstyle.config import OptimizeSettings
+from vidstyle.losses import STYLE_LOSSES, Statistics
+from vidstyle.nets.encoder import Encoder
+
+#: A level of the encoder at a size of the picture: how often it was halved, and the level's name.
+Level = tuple[int, str]
+Features = Mapping[Level, Tensor]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Statistics that a frame is pulled towards, by level, and how firmly: ``share`` of the style weight."""
+
+    share: float
+    statistics: Mapping[Level, Statistics]
+
+
+class StyleTerm:
+    """Compares paintings with styles, as the settings say.
+
+    Args:
+        settings: the loss, the levels and their weights, the size of each style's strokes.
+        encoder: on the device that pictures are on.
+        styles: one image ``(3, h, w)`` in [0, 1] for each of ``settings.styles``.
+        size: ``(width, height)`` of the frames, which the strokes' size follows.
+    """
+
+    def __init__(
+        self, settings: OptimizeSettings, encoder: Encoder, styles: Sequence[Tensor], size: tuple[int, int]
+    ) -> None:
+        self.encoder = encoder
+        self.loss = STYLE_LOSSES[settings.style_loss]
+        self.weights = settings.style_levels
+        scales = [style.scale for style in settings.styles]
+        self.images = [resize_style(image, size, scale) for image, scale in zip(styles, scales, strict=True)]
+
+    @cached_property
+    def statistics(self) -> list[dict[Level, Statistics]]:
+        """Those of each style as it is."""
+        return [self.measure(image) for image in self.images]
+
+    @torch.no_grad()
+    def measure(self, image: Tensor) -> dict[Level, Statistics]:
+        """The statistics of a style ``(1, 3, H, W)``."""
+        features = self.features(image, ())
+        return {level: self.loss.target(value) for level, value in features.items() if level[1] in self.weights}
+
+    def features(self, batch: Tensor, others: Sequence[str]) -> dict[Level, Tensor]:
+        """The features of a picture ``(1, 3, H, W)`` that styles are compared by; ``others`` at full size, too."""
+        found: dict[Level, Tensor] = {}
+        for octave, picture in enumerate(octaves(batch, self.loss.octaves)):
+            layers = (*self.weights, *(others if octave == 0 else ()))
+            for name, value in self.encoder(channels_last(picture), layers).items():
+                found[octave, name] = value
+        return found
+
+    def goals(
+        self, weights: Sequence[float], statistics: Sequence[Mapping[Level, Statistics]] | None = None
+    ) -> list[Goal]:
+        """What a frame is pulled to where each style has a weight: one blend of all where they can be blended.
+
+        ``statistics``: of each style, where they are not those of the styles as they are.
+        """
+        total = sum(weights)
+        shares = [weight / total for weight in weights]
+        statistics = self.statistics if statistics is None else statistics
+        if self.loss.linear:
+            return [Goal(1.0, blend(shares, statistics))]
+        return [Goal(share, found) for share, found in zip(shares, statistics, strict=True) if share > 0]
+
+    def __call__(self, features: Features, goals: Sequence[Goal]) -> Tensor:
+        """The term for the features of a painting. Levels add up; of several sizes, their mean counts."""
+        terms = [
+            goal.share * self.weights[level[1]] * self.loss(features[level], target)
+            for goal in goals
+            for level, target in goal.statistics.items()
+            if level in features
+        ]
+        sizes = 1 + max(octave for octave, _ in features)
+        return torch.stack(terms).sum() / sizes
+
+
+def blend(shares: Sequence[float], statistics: Sequence[Mapping[Level, Statistics]]) -> dict[Level, Statistics]:
+    """Σ share × statistics, for every level that all the styles have."""
+    levels = [level for level in statistics[0] if all(level in found for found in statistics)]
+    return {
+        level: tuple(
+            torch.stack([share * part for share, part in zip(shares, parts, strict=True)]).sum(0)
+            for parts in zip(*(found[level] for found in statistics), strict=True)
+        )
+        for level in levels
+    }
+
+
+def octaves(batch: Tensor, count: int) -> Iterator[Tensor]:
+    """The picture, and the same at half the size, and so on, as long as an encoder can look at it."""
+    yield batch
+    for _ in range(count - 1):
+        if min(batch.shape[-2:]) < 32:
+            return
+        batch = F.avg_pool2d(batch, 2)
+        yield batch
+
+
+def channels_last(batch: Tensor) -> Tensor:
+    """The memory layout in which convolutions are fastest; the values stay."""
+    return batch.contiguous(memory_format=torch.channels_last)
+
+
+def resize_style(image: Tensor, size: tuple[int, int], scale: float) -> Tensor:
+    """``(3, h, w)`` → ``(1, 3, h', w')`` with ``scale``² times the area of a frame of ``size``, same proportions.
+
+    Strokes keep their size in relation to the picture: a preview at low resolution shows what the movie will be.
+    """
+    height, width = image.shape[1:]
+    factor = scale * (size[0] * size[1] / (width * height)) ** 0.5
+    target = max(16, round(height * factor)), max(16, round(width * factor))
+    return F.interpolate(image[None], size=target, mode="bicubic", antialias=True).clamp(0, 1)
