@@ -13,6 +13,7 @@ import click
 import ffmpeg
 import pytest
 import torch
+from PIL import Image
 from torchvision.models.optical_flow import raft_small
 
 from vidstyle.cli import cli
@@ -42,6 +43,11 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(ffmpeg.compile(output, cmd=find_ffmpeg().path), check=True, capture_output=True)
     shutil.copy(ROOT / "sample_videos" / "brushwork.jpg", folder / "starry.jpg")
     shutil.copy(ROOT / "sample_videos" / "papercut.jpg", folder / "waves.jpg")
+    (folder / "frames").mkdir()
+    with Image.open(folder / "starry.jpg") as picture:
+        for name in ("photo.jpg", "frames/1.png", "frames/2.png"):
+            picture.resize((64, 48)).save(folder / name)
+    (folder / "cuts.txt").write_text("0.1s  # the ship\n")
     torch.save(raft_small(weights=None).state_dict(), folder / "raft-small.pth")
     (toml,) = blocks("toml")
     # The example's height suits a real movie; this one is 54 pixels high.
@@ -61,6 +67,7 @@ def test_every_example_of_the_readme_runs(workplace: Path) -> None:
         assert done.returncode == 0, f"vidstyle {' '.join(arguments)}\n{done.stderr}"
     assert (workplace / "both.mp4").exists()
     assert list((workplace / "pictures").glob("*.png"))
+    assert [file.name for file in sorted((workplace / "painted").iterdir())] == ["00000000.png", "00000001.png"]
 
 
 def small(arguments: list[str]) -> list[str]:

@@ -203,6 +203,15 @@ def test_the_sweep_deletes_no_foreign_content(tmp_path: Path) -> None:
     assert names(left) == ["mine.txt"]
 
 
+def test_of_a_link_to_a_folder_the_link_is_replaced(empty: Work, tmp_path: Path) -> None:
+    empty.paint(**UNPAINTED, output=f"{tmp_path}/real/")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    empty.paint(**UNPAINTED, output=tmp_path / "link", end="0.2", overwrite=True)
+    assert len(names(tmp_path / "real")) == 16
+    assert len(names(tmp_path / "link")) < 16
+    assert temporary_files(tmp_path) == []
+
+
 def test_an_output_never_replaces_what_it_is_made_from(empty: Work, tmp_path: Path) -> None:
     movie = draw(tmp_path / "in")
     for output in (f"{movie}/", f"{tmp_path}/", f"{movie}/new.png"):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vidstyle.errors import OutputError
 from vidstyle.media.containers import CONTAINERS
 from vidstyle.media.gif import GifWriter
-from vidstyle.media.pictures import is_still
+from vidstyle.media.pictures import is_still, shown
 from vidstyle.media.probe import Movie
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.write import MovieWriter, check_encoder
@@ -92,20 +92,20 @@ def check_output(name: str | Path) -> None:
     try:
         _check_place(path, ending == FOLDER)
     except OSError as error:  # a folder that may not be searched, a name that is too long
-        raise OutputError(f"cannot write {path}: {error.strerror}; choose another name or folder") from None
+        raise OutputError(f"cannot write {shown(path)}: {error.strerror}; choose another name or folder") from None
 
 
 def _check_place(path: Path, as_folder: bool) -> None:
     if path.is_dir() and not as_folder:
-        raise OutputError(f"{path} is a folder; name a file, or end the name in / for a folder of PNGs")
+        raise OutputError(f"{shown(path)} is a folder; name a file, or end the name in / for a folder of PNGs")
     if as_folder and path.exists() and not path.is_dir():
-        raise OutputError(f"{path} is a file; name a folder, or leave out the / at the end")
+        raise OutputError(f"{shown(path)} is a file; name a folder, or leave out the / at the end")
     if not path.parent.is_dir():
-        raise OutputError(f"no such folder: {path.parent}; make it first")
+        raise OutputError(f"no such folder: {shown(path.parent)}; make it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"the folder {path.parent} cannot be written to; choose another")
+        raise OutputError(f"the folder {shown(path.parent)} cannot be written to; choose another")
     if path.exists() and not os.access(path, os.W_OK):
-        raise OutputError(f"{path} is there and cannot be overwritten; choose another name")
+        raise OutputError(f"{shown(path)} is there and cannot be overwritten; choose another name")
 
 
 def check_settings(name: str, size: tuple[int, int], **encoding: Any) -> None:

@@ -86,10 +86,10 @@ def picture_files(path: Path) -> tuple[tuple[Path, ...], int]:
     try:
         entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
-        raise InputError(f"the folder {_shown(path)} cannot be read: {error.strerror}") from error
+        raise InputError(f"the folder {shown(path)} cannot be read: {error.strerror}") from error
     files = [entry for entry in entries if entry.suffix.lower() in ENDINGS and entry.is_file()]
     if not files:
-        raise InputError(f"the folder {_shown(path)} holds no pictures ({', '.join(ENDINGS)}); name a movie file")
+        raise InputError(f"the folder {shown(path)} holds no pictures ({', '.join(ENDINGS)}); name a movie file")
     return tuple(sorted(files, key=natural)), len(entries) - len(files)
 
 
@@ -112,11 +112,11 @@ def probe_pictures(path: Path | str, rate: Fraction | None = None) -> Pictures:
     if is_folder and rate is None:
         notes.append(f"{len(files)} pictures are shown at {FPS} a second (--fps sets another rate)")
     if others:
-        notes.append(f"{others} other files in {_shown(path)} are ignored: they are no pictures")
+        notes.append(f"{others} other files in {shown(path)} are ignored: they are no pictures")
     if facts.has_alpha:
         notes.append("transparency is left out")
     if facts.pages > 1:
-        notes.append(f"{_shown(files[0])} holds {facts.pages} pictures: the first is used")
+        notes.append(f"{shown(files[0])} holds {facts.pages} pictures: the first is used")
     height, width = pixels.shape[:2]
     tick, pts = 1 / (rate or FPS), tuple(range(len(files) + 1))
     if not is_folder and _pages_of(path) > 1:
@@ -167,7 +167,7 @@ def scan_pictures(
     total = len(movie.pts) - 1
     count = total if end is None else bisect.bisect_left(movie.pts[:-1], end / movie.time_base)
     if count < 1:
-        raise MediaError(f"no frame of {_shown(movie.path)} lies before {float(end or 0):.3f} s")
+        raise MediaError(f"no frame of {shown(movie.path)} lies before {float(end or 0):.3f} s")
     scores, transparent, before = [], 0, None
     for number, (pixels, has_alpha) in enumerate(itertools.islice(_decoded(movie, 0), count)):
         transparent += has_alpha
@@ -233,7 +233,7 @@ def _decoded(movie: Pictures, first: int) -> Iterator[tuple[NDArray[Any], bool]]
                 image.seek(number)
                 yield np.asarray(image.convert("RGB")), movie.has_alpha
     except (EOFError, *UNREADABLE) as error:
-        raise InputError(f"{_shown(file)} is damaged: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{shown(file)} is damaged: {str(error).splitlines()[0]}") from error
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ def _decode(path: Path) -> tuple[NDArray[Any], _Facts]:
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.mode in ("I", "F") and not _is_deep(image):
-                raise InputError(f"{_shown(path)} has 32 bits a pixel: save it with 8 or 16")
+                raise InputError(f"{shown(path)} has 32 bits a pixel: save it with 8 or 16")
             facts = _Facts(
                 format=image.format or "",
                 has_alpha=image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
@@ -262,10 +262,10 @@ def _decode(path: Path) -> tuple[NDArray[Any], _Facts]:
                 return (turn(pixels) if turn else pixels), facts
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB")), facts
     except FileNotFoundError:
-        raise InputError(f"no such file: {_shown(path)}") from None
+        raise InputError(f"no such file: {shown(path)}") from None
     except (*UNREADABLE, av.error.FFmpegError) as error:
         reason = "" if isinstance(error, UnidentifiedImageError) else f" ({str(error).splitlines()[0]})"
-        raise InputError(f"{_shown(path)} is not a picture that can be read{reason}; take it out of the way") from error
+        raise InputError(f"{shown(path)} is not a picture that can be read{reason}; take it out of the way") from error
 
 
 def _is_deep(image: Any) -> bool:
@@ -293,7 +293,7 @@ def _check_size(movie: Pictures, file: Path, pixels: NDArray[Any]) -> None:
     height, width = pixels.shape[:2]
     if (width, height) != (movie.width, movie.height):
         raise InputError(
-            f"{_shown(file)} is {width}×{height}, the pictures before it are {movie.width}×{movie.height}:"
+            f"{shown(file)} is {width}×{height}, the pictures before it are {movie.width}×{movie.height}:"
             " all must have one size"
         )
 
@@ -330,6 +330,7 @@ def _change(before: NDArray[np.int16], now: NDArray[np.int16]) -> float:
     return round(float(np.abs(now - before).mean()) * 100 / 256, 3)
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
+    """A name as it goes into a message of one line."""
     text = str(path)
     return text if text.isprintable() else ascii(text)

@@ -23,14 +23,18 @@ def check_replaceable(folder: Path) -> None:
     with os.scandir(folder) as entries:
         foreign = sorted(entry.name for entry in entries if not _is_numbered(entry))
     if foreign:
+        name = str(folder) if str(folder).isprintable() else ascii(str(folder))
         raise OutputError(
-            f"{folder} holds other files than numbered PNGs ({foreign[0]!a}): it is not replaced; name another folder"
+            f"{name} holds other files than numbered PNGs ({foreign[0]!a}): it is not replaced; name another folder"
         )
 
 
 def discard_folder(folder: Path) -> None:
-    """Deletes a folder's numbered PNGs, and the folder if that was all. Never an error."""
+    """Deletes a folder's numbered PNGs, and the folder if that was all; of a link, the link. Never an error."""
     with contextlib.suppress(OSError):
+        if folder.is_symlink():
+            folder.unlink()
+            return
         for entry in numbered_files(folder):
             Path(entry.path).unlink()
         folder.rmdir()
