@@ -3,7 +3,8 @@
     python scripts/bench_flow.py [--data DATA] [--raft-small WEIGHTS] [--raft-large WEIGHTS]
 
 Prints a markdown table: end-point error in pixels, the F-score of the occlusion mask (vidstyle.metrics), and the time
-of both directions as a ratio, per scene and method. DATA holds flow/middlebury and flow/sintel as published (frames,
+of both directions as a ratio, per scene and method. On the CPU the time is the processor's, all threads together, which
+does not depend on what else the machine is doing. DATA holds flow/middlebury and flow/sintel as published (frames,
 .flo, occlusion and invalid masks).
 """
 
@@ -13,7 +14,7 @@ import argparse
 import importlib.util
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -59,7 +60,9 @@ def main() -> None:
     print("| scene | method | end-point error, px | mask precision | recall | F-score | time, DIS medium = 1 |")
     print("|---|---|---|---|---|---|---|")
     for scene in dict.fromkeys(pair.scene for pair in pairs):
-        measured = {name: measure(method, [p for p in pairs if p.scene == scene]) for name, method in methods.items()}
+        clock = time.process_time if options.device == "cpu" else time.perf_counter
+        own = [pair for pair in pairs if pair.scene == scene]
+        measured = {name: measure(method, own, clock) for name, method in methods.items()}
         for name, row in measured.items():
             ratio = row.seconds / measured["dis medium"].seconds
             cells = ["–" if value is None else f"{value:.2f}" for value in row.mask]
@@ -90,15 +93,15 @@ class Row:
     seconds: float  # both directions of a pair, nothing prepared
 
 
-def measure(method: FlowMethod[Any], pairs: list[Pair]) -> Row:
+def measure(method: FlowMethod[Any], pairs: list[Pair], clock: Callable[[], float]) -> Row:
     """Means over the pairs of one scene; the time is the median."""
     errors, scores, times = [], [], []
     method.between(pairs[0].source, pairs[0].target)  # the first call is slower
     for pair in pairs:
-        started = time.perf_counter()
+        started = clock()
         source, target = method.prepare(pair.source), method.prepare(pair.target)
         flow, opposite = method.estimate(source, target), method.estimate(target, source)
-        times.append(time.perf_counter() - started)
+        times.append(clock() - started)
         errors.append(end_point_error(flow, pair.flow, pair.valid))
         if pair.occluded is not None:
             scores.append(mask_f_score(consistency_map(flow, opposite), pair.occluded))

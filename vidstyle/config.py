@@ -71,7 +71,7 @@ class FlowSettings:
 
     method: str = "dis"  # a name of FLOW_METHODS
     preset: str = "medium"  # DIS: ultrafast, fast or medium
-    updates: int = 12  # RAFT: how often the flow is refined
+    updates: int = 16  # RAFT: how often the flow is refined
     precision: str = "float32"  # RAFT: float32, or bfloat16, which takes half the memory
     scale: float = 1.0  # estimated on frames of this size, 1 = the size that the movie is worked on at
 

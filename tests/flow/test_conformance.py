@@ -14,20 +14,22 @@ from vidstyle.metrics import end_point_error
 # End-point error in pixels as measured, in the order of METHODS. What a published scene or the next library does to the
 # last digits is within a tenth; a wrong sign, scale, border or padding is not.
 MEASURED = {
-    "at rest": (0.0, 0.0, 0.0, 0.0, 0.069, 0.069, 0.209),
-    "translation": (0.133, 0.164, 0.02, 0.168, 0.483, 0.486, 1.707),
-    "small": (0.154, 0.221, 0.025, 0.214, 0.147, 0.145, 0.76),
-    "zoom": (0.27, 0.171, 0.056, 0.167, 0.522, 0.519, 1.709),
-    "rotation": (0.367, 0.228, 0.056, 0.21, 0.471, 0.473, 2.301),
-    "moving square": (1.211, 1.062, 0.41, 0.446, 0.929, 0.941, 1.414),
-    "RubberWhale": (0.537, 0.44, 0.225, 0.409, 0.32, 0.318, 0.565),
-    "Grove2": (0.494, 0.399, 0.319, 0.39, 0.355, 0.356, 0.648),
-    "Urban2": (1.219, 0.99, 0.645, 0.983, 0.53, 0.529, 1.008),
-    "Dimetrodon": (0.361, 0.286, 0.156, 0.28, 0.253, 0.252, 0.459),
-    "alley_1": (0.664, 0.539, 0.341, 0.501, 0.271, 0.272, 0.552),
-    "cave_2": (2.342, 2.096, 1.639, 2.063, 1.167, 1.167, 2.15),
-    "temple_3": (48.604, 50.661, 43.384, 45.06, 12.528, 12.417, 12.685),
+    "at rest": (0.0, 0.0, 0.0, 0.0, 0.064, 0.064, 0.178),
+    "translation": (0.133, 0.164, 0.02, 0.168, 0.473, 0.479, 1.63),
+    "small": (0.154, 0.221, 0.025, 0.214, 0.129, 0.127, 0.733),
+    "zoom": (0.27, 0.171, 0.056, 0.167, 0.52, 0.519, 1.673),
+    "rotation": (0.367, 0.228, 0.056, 0.21, 0.478, 0.48, 2.32),
+    "moving square": (1.211, 1.062, 0.41, 0.446, 0.988, 0.994, 1.282),
+    "RubberWhale": (0.537, 0.44, 0.225, 0.409, 0.318, 0.316, 0.562),
+    "Grove2": (0.494, 0.399, 0.319, 0.39, 0.35, 0.351, 0.643),
+    "Urban2": (1.219, 0.99, 0.645, 0.983, 0.527, 0.526, 0.995),
+    "Dimetrodon": (0.361, 0.286, 0.156, 0.28, 0.247, 0.247, 0.451),
+    "alley_1": (0.664, 0.539, 0.341, 0.501, 0.269, 0.269, 0.544),
+    "cave_2": (2.342, 2.096, 1.639, 2.063, 1.166, 1.167, 2.148),
+    "temple_3": (48.604, 50.661, 43.384, 45.06, 11.743, 11.71, 11.399),
 }
+# What RAFT at its default settings is held to, without any slack.
+AT_MOST = {("raft-small", "RubberWhale"): 0.32, ("raft-small", "alley_1"): 0.27, ("raft-small", "cave_2"): 1.18}
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -36,7 +38,7 @@ def test_error_is_what_was_measured(name: str, scene: str) -> None:
     case, method = SCENES[scene](), METHODS[name]()
     flow = method.between(case.source, case.target)
     expected = dict(zip(METHODS, MEASURED[scene], strict=True))[name]
-    assert end_point_error(flow, case.flow, case.counted) <= 1.1 * expected + 0.02
+    assert end_point_error(flow, case.flow, case.counted) <= AT_MOST.get((name, scene), 1.1 * expected + 0.02)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -94,7 +94,7 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
          help="dis only  [default: medium]")  # fmt: skip
 @setting("flow", "scale", flag="--flow-scale", type=float,
          help="Estimate flow on frames of this size, 0.05 to 1: faster, in less memory  [default: 1]")  # fmt: skip
-@setting("flow", "updates", flag="--flow-updates", type=int, help="raft only: steps of refinement  [default: 12]")
+@setting("flow", "updates", flag="--flow-updates", type=int, help="raft only: steps of refinement  [default: 16]")
 @setting("flow", "precision", flag="--flow-precision", type=click.Choice(["float32", "bfloat16"]),
          help="raft only: bfloat16 is faster where the hardware knows it  [default: float32]")  # fmt: skip
 @click.option("--flow-weights", type=PATH, help="raft only: weights, .safetensors or .pth  [default: downloaded]")

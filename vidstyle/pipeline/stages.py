@@ -23,6 +23,8 @@ from vidstyle.stylize.schedule import Shot, pass_settings, schedule_of
 
 # Raised when a stage's result changes for the same settings and inputs; only what depends on it is made again.
 VERSIONS = {"scan": 1, "decode": 1, "flow": 1, "consistency": 1, "stylize": 1, "encode": 2}
+# The same for flow that a network estimates: flow of DIS stays.
+FLOW_NETWORK_VERSION = "2"  # 16 updates by default
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -63,7 +65,7 @@ def digest_flow_inputs(request: Request, store: Store, weights: Weights, device:
     memo = store.digests
     flow: list[str] = []
     if weights.flow is not None:  # a network: results differ between kinds of devices
-        flow += [file_digest(weights.flow, memo), device]
+        flow += [FLOW_NETWORK_VERSION, file_digest(weights.flow, memo), device]
     if request.flow_from is not None:
         flow.append(FlowFolder(Path(request.flow_from)).digest(memo))
     return Inputs(digest_movie(Path(request.movie), memo), (), None, device, tuple(flow))
