@@ -9,6 +9,7 @@ import sys
 import click
 
 from vidstyle import __version__
+from vidstyle.cli.compare import compare
 from vidstyle.cli.inspect import inspect
 from vidstyle.cli.jobs import resume, status
 from vidstyle.cli.stylize import stylize
@@ -25,7 +26,7 @@ def cli() -> None:
     """
 
 
-for command in (stylize, resume, status, inspect):
+for command in (stylize, resume, status, inspect, compare):
     cli.add_command(command)
 
 

@@ -10,7 +10,7 @@ import click
 
 from vidstyle.pipeline.events import Event, Note, Progress
 
-LABELS = {"scan": "scanning", "paint": "painting", "encode": "encoding"}
+LABELS = {"scan": "scanning", "paint": "painting", "encode": "encoding", "compare": "comparing"}
 BAR_SECONDS = 0.1  # between two drawings of the bar
 LOG_SECONDS = 30.0  # between two lines in a log
 
