@@ -10,6 +10,7 @@ import click
 
 from vidstyle import __version__
 from vidstyle.cli.cache import cache
+from vidstyle.cli.compare import compare
 from vidstyle.cli.doctor import doctor
 from vidstyle.cli.inspect import inspect
 from vidstyle.cli.jobs import resume, status
@@ -28,7 +29,7 @@ def cli() -> None:
     """
 
 
-for command in (stylize, resume, status, inspect, texture, cache, doctor):
+for command in (stylize, resume, status, inspect, compare, texture, cache, doctor):
     cli.add_command(command)
 
 

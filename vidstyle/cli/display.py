@@ -14,6 +14,7 @@ LABELS = {
     "scan": "scanning",
     "paint": "painting",
     "encode": "encoding",
+    "compare": "comparing",
     "texture": "synthesising",
     "verify": "checking",
 }

@@ -150,7 +150,12 @@ def encoder_weights(request: Request, say: Callable[[str], None] | None = None) 
 
 def flow_weights(request: Request, say: Callable[[str], None] | None = None) -> Path | None:
     """The weight file of the request's flow network, if it takes one; ``say`` as for ``find_weights``."""
-    if request.flow.method not in RAFT_METHODS or isinstance(request.stylize, NoneSettings):
+    return None if isinstance(request.stylize, NoneSettings) else flow_network_weights(request, say)
+
+
+def flow_network_weights(request: Request, say: Callable[[str], None] | None = None) -> Path | None:
+    """The same, whether or not anything is painted."""
+    if request.flow.method not in RAFT_METHODS:
         return None
     from vidstyle.nets.raft import RAFT_WEIGHTS  # here: torchvision is slow to import
 
