@@ -37,7 +37,8 @@ from vidstyle.nets.teacher import TeacherEncoder
 from vidstyle.pipeline.images import read_image
 from vidstyle.store import mask_to_float, quantize_flow, quantize_mask
 from vidstyle.stylize.base import Prior
-from vidstyle.stylize.optimize import OptimizeStylizer, resize_style
+from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.style import resize_style
 
 SEQUENCES = ("blackswan", "car-roundabout", "cows", "dog", "soapbox")
 CALMER, STYLE_CHANGE = 4.0, 0.05

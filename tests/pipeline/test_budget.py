@@ -79,7 +79,7 @@ def painted_frames(work: Work) -> list[int]:
 
 
 def streaming_notes(work: Work) -> list[str]:
-    return [note for note in work.notes if "while it is painted" in note]
+    return [note for note in work.notes if "painted frames do not all fit" in note]
 
 
 @pytest.mark.parametrize("share", [0.6, 0.9])

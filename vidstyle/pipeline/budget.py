@@ -112,6 +112,11 @@ class Budget:
             yield from (file for file in last_first(folder) if frame_of(file) > frame)
         for folder in painted:
             yield from (file for file in last_first(folder) if not first <= frame_of(file) < last)
+        if written:
+            self.say(
+                f"the painted frames do not all fit in the cache's limit of {size_text(self.limit)}: "
+                "after a stop, those that were not kept are painted again"
+            )
         for folder in reversed(painted) if written else ():
             yield from (file for file in last_first(folder) if frame_of(file) < needed)
 

@@ -162,7 +162,7 @@ def make_plan(question: Question, size: tuple[int, int], store: Store, monitor: 
 
 def open_stylized(movie: Movie, plan: Plan, store: Store, monitor: Monitor) -> Opened:
     """Find the plan's frames in a stylized movie. InputError where one is missing."""
-    digest = file_digest(movie.path, store.root / "digests")
+    digest = file_digest(movie.path, store.digests)
     timeline = load_timeline(store, movie, digest, None, monitor, may_scan=True)
     frames = counterpart(plan, timeline)
     if frames is None:

@@ -28,7 +28,7 @@ from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.plan import Plan, file_record, output_name
 from vidstyle.pipeline.stages import Shot
-from vidstyle.store import discard, publish, size_text, sweep, temporary_path
+from vidstyle.store import discard, publish, sweep, temporary_path
 from vidstyle.stylize.base import Stylizer
 from vidstyle.stylize.mixing import weights_at
 from vidstyle.stylize.none import NoneStylizer
@@ -43,7 +43,7 @@ class ShotsFailed(VidstyleError):  # noqa: N818 (named for what it says)
 
 
 def run(plan: Plan, monitor: Monitor, cache_limit: int | None = None) -> None:
-    """Paint what is not painted, then write the output movie; or, where frames cannot be kept, both in one go.
+    """Paint what is not painted and write the output movie, frame by frame.
 
     Args:
         cache_limit: bytes that the cache folder stays under; None: as many as it takes.
@@ -54,20 +54,22 @@ def run(plan: Plan, monitor: Monitor, cache_limit: int | None = None) -> None:
     """
     with Studio(plan, monitor, cache_limit) as studio:
         left = time_to_paint(studio)
-        failures = paint_all(studio, left) if studio.has_room else []
-        if failures:
-            kept = "the others are kept" if studio.has_room else "what fits in the cache is kept of the others"
-            raise ShotsFailed(f"{len(failures)} of {len(plan.shots)} shots failed, {kept}; {failures[0]}")
-        if studio.has_room:
-            left.end()
-        elif studio.budget is not None:
-            monitor.note(
-                f"the painted frames do not all fit in the cache's limit of {size_text(studio.budget.limit)}: the "
-                "movie is written while it is painted, and after a stop what was not kept is painted again"
-            )
-        write_movie(studio, left)
+        try:
+            write_movie(studio, left)
+        except ShotFailed as failure:
+            failures = [failure, *paint_others(studio, failure.shot, left)]
+            kept = "the others are kept" if studio.has_room else "what the cache has room for is kept"
+            raise ShotsFailed(f"{len(failures)} of {len(plan.shots)} shots failed, {kept}; {failures[0]}") from failure
         if studio.budget is not None:
             studio.budget.hold(plan.frames[1], needed=plan.frames[1], written=True)
+
+
+class ShotFailed(VidstyleError):  # noqa: N818
+    """One shot could not be painted."""
+
+    def __init__(self, shot: Shot, error: VidstyleError) -> None:
+        super().__init__(f"shot at frame {shot[0]}: {error}")
+        self.shot = shot
 
 
 class Studio(contextlib.AbstractContextManager["Studio"]):
@@ -76,7 +78,8 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
     def __init__(self, plan: Plan, monitor: Monitor, cache_limit: int | None = None) -> None:
         self.plan, self.monitor = plan, monitor
         self.budget = None if cache_limit is None else Budget(plan, cache_limit, monitor.note)
-        self.has_room = plan.stages.store.keeps  # for all painted frames, as far as is known
+        self.has_room = plan.stages.store.keeps  # for what is painted next
+        self.saving = contextlib.ExitStack()
         self.device = choose_device(plan.request.device)
         tools = tool_versions()
         stages, request = plan.stages, plan.request
@@ -103,8 +106,13 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
             for shot in plan.shots
         }
 
-    def make_room(self, shot: Shot, turn: Turn, written: bool = False) -> bool:
-        """Make room for ``turn``, on the disk (see ``Budget.hold``) or in memory. Whether all frames fit so far."""
+    def check(self) -> None:
+        """Between frames: see that the last one is stored, and whether to stop."""
+        self.plan.stages.store.settle()
+        self.monitor.check()
+
+    def make_room(self, shot: Shot, turn: Turn, written: bool) -> bool:
+        """Make room for ``turn``, on the disk (see ``Budget.hold``) or in memory. Whether there is room to keep it."""
         schedule = self.plan.stages.schedule
         needed = schedule.looks_back_to(turn, shot)
         if not self.plan.stages.store.keeps:
@@ -112,12 +120,17 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
                 recent.size = max(REMEMBERED, turn.frame - needed + 1)
         elif self.budget is not None:
             done = turn.frame if schedule.passes == 1 else shot[0]
-            self.has_room &= self.budget.hold(done, needed, written)
+            self.has_room = self.budget.hold(done, needed, written)
         return self.has_room
 
-    def __exit__(self, *error: object) -> None:
+    def __enter__(self) -> Studio:
+        self.saving.enter_context(self.plan.stages.store.in_background())
+        return self
+
+    def __exit__(self, *error: Any) -> None:
         self.frames.close()
         self.flows.close()
+        self.saving.__exit__(*error)
 
 
 def build_flow_method(plan: Plan, device: torch.device) -> FlowMethod[Any]:
@@ -186,9 +199,6 @@ class TimeLeft:
         self.done[kind] += 1
         self.seconds[kind] += seconds
 
-    def end(self) -> None:
-        self.left = [0, 0]
-
     @property
     def is_over(self) -> bool:
         return not any(self.left)
@@ -214,16 +224,15 @@ def time_to_paint(studio: Studio) -> TimeLeft:
     return left
 
 
-def paint_all(studio: Studio, left: TimeLeft) -> list[str]:
-    """Paint every frame that is not stored, while there is room; what went wrong with the shots that failed."""
-    plan, monitor = studio.plan, studio.monitor
-    failures = []
-    for shot in plan.shots:
+def paint_others(studio: Studio, failed: Shot, left: TimeLeft) -> list[ShotFailed]:
+    """Paint the shots after one that failed, while there is room to keep them; those that fail too."""
+    failures: list[ShotFailed] = []
+    for shot in studio.plan.shots:
         try:
-            paint_shot(studio, shot, left)
-        except (MediaError, PaintError) as error:
-            failures.append(f"shot at frame {shot[0]}: {error}")
-            monitor.note(failures[-1])
+            if shot > failed:
+                paint_shot(studio, shot, left)
+        except ShotFailed as failure:
+            failures.append(failure)
     return failures
 
 
@@ -245,14 +254,18 @@ def time_left(studio: Studio, work: dict[int, list[Turn]]) -> TimeLeft:
 def paint_shot(studio: Studio, shot: Shot, left: TimeLeft) -> None:
     """Paint what is missing of one shot, while there is room."""
     for turn in studio.painters[shot[0]].missing():
-        studio.monitor.check()
-        if not studio.make_room(shot, turn):
+        studio.check()
+        if not studio.make_room(shot, turn, written=False):
             return
         paint_turn(studio, shot, turn, left)
 
 
 def paint_turn(studio: Studio, shot: Shot, turn: Turn, left: TimeLeft) -> None:
-    """Paint one frame of a shot in one pass, saying after each step how far everything is."""
+    """Paint one frame of a shot in one pass, saying after each step how far everything is.
+
+    Raises:
+        ShotFailed: it cannot be painted; that is said, too.
+    """
     painter, monitor, count = studio.painters[shot[0]], studio.monitor, studio.plan.frame_count
     kind, started = painter.kind(turn), time.monotonic()
 
@@ -260,8 +273,13 @@ def paint_turn(studio: Studio, shot: Shot, turn: Turn, left: TimeLeft) -> None:
         done = count - (sum(left.left) - share) / painter.schedule.passes
         monitor.progress("paint", done, count, left.total() - share * left.per_turn(kind))
 
-    with enough_memory(studio.plan.size):
-        painter.get(turn, tell)
+    try:
+        with enough_memory(studio.plan.size):
+            painter.get(turn, tell)
+    except (MediaError, PaintError) as error:
+        failure = ShotFailed(shot, error)
+        monitor.note(str(failure))
+        raise failure from error
     left.add(kind, time.monotonic() - started)
     tell(0.0)
 
@@ -283,7 +301,7 @@ def enough_memory(size: tuple[int, int]) -> Iterator[None]:
 def write_movie(studio: Studio, left: TimeLeft) -> None:
     """Encode all frames to a temporary name beside the output, and rename it when all has ended well.
 
-    Frames that are not stored are painted when it is their turn.
+    What is not stored is painted when it is its turn: encoding takes place beside the painting.
     """
     plan, monitor = studio.plan, studio.monitor
     output, settings = Path(plan.request.output), plan.request.encode
@@ -307,13 +325,14 @@ def write_movie(studio: Studio, left: TimeLeft) -> None:
             for note in writer.notes:
                 monitor.note(note)
             for done, (shot, frame) in enumerate(frames_of(plan, writer.passes), 1):
-                monitor.check()
+                studio.check()
                 writer.write(picture(studio, shot, frame, left).pixels)
-                if left.is_over:  # until then, painting is what takes the time
+                if left.is_over or done == plan.frame_count:  # before, painting is what takes the time
                     monitor.progress("encode", done / writer.passes, plan.frame_count)
             writer.finish()
         # Noted first, as a rename changes none of it: killed between the two, the file would not be known as ours.
         plan.stages.encode(plan.shots).save(output_name(plan), file_record(temporary))
+        plan.stages.store.settle()
         publish(temporary, output)
     except BaseException:
         discard(temporary)
@@ -328,19 +347,13 @@ def frames_of(plan: Plan, times: int) -> Iterator[tuple[Shot, int]]:
 
 
 def picture(studio: Studio, shot: Shot, frame: int, left: TimeLeft) -> Painted:
-    """The stylized frame, stored or painted now.
-
-    Raises:
-        ShotsFailed: it cannot be painted. The rest is not painted either, as it cannot all be kept.
-    """
+    """The stylized frame, stored or painted now."""
     painter = studio.painters[shot[0]]
-    try:
-        for turn in painter.missing_for(frame):
-            studio.make_room(shot, turn, written=True)
-            paint_turn(studio, shot, turn, left)
-        return painter.final(frame)
-    except (MediaError, PaintError) as error:
-        raise ShotsFailed(f"the shot at frame {shot[0]} failed, and no movie is written: {error}") from error
+    for turn in painter.missing_for(frame):
+        studio.check()
+        studio.make_room(shot, turn, written=True)
+        paint_turn(studio, shot, turn, left)
+    return painter.final(frame)
 
 
 def duration(seconds: float) -> str:

@@ -75,7 +75,7 @@ def open_shots(root: Path, name: str | None, monitor: Monitor, threshold: float 
         request = dataclasses.replace(request, shots=dataclasses.replace(request.shots, threshold=threshold))
     store = Store(root, monitor.note)
     movie = probe(Path(request.movie))
-    digest = file_digest(movie.path, store.root / "digests")
+    digest = file_digest(movie.path, store.digests)
     timeline = load_timeline(store, movie, digest, request.end, monitor, may_scan=True)
     frames = frame_range(movie, timeline, request.start, request.end)
     stem = Path(request.output or request.movie).stem

@@ -32,6 +32,7 @@ import platformdirs
 from vidstyle.errors import StoreError
 from vidstyle.store.artifact import CorruptArtifact, Meta, read_artifact, read_meta, write_artifact
 from vidstyle.store.atomic import atomic_write, is_temporary, printable, store_error, sweep
+from vidstyle.store.background import Background
 from vidstyle.store.codecs import Codec
 
 T = TypeVar("T")
@@ -104,6 +105,7 @@ class Store:
         self.written = 0  # bytes, by this object
         self._prepared = False
         self._counting = threading.Lock()
+        self._background: Background | None = None
 
     @property
     def keeps(self) -> bool:
@@ -123,6 +125,38 @@ class Store:
         if not _STAGE.fullmatch(stage) or not _KEY.fullmatch(key):
             raise ValueError(f"not a stage and a content key: {stage!r}, {key!r}")
         return Shelf(self, stage, self.root / LAYOUT / stage / key[:2] / key, codec, describe)
+
+    @contextlib.contextmanager
+    def in_background(self) -> Iterator[None]:
+        """Inside the block, ``Shelf.save`` returns before it is done, in another thread (see ``background``).
+
+        What is saved must not be changed any more. An error that comes then is raised by a later ``save``, or by
+        ``settle``, or by the end of the block.
+        """
+        self._background = background = Background()
+        try:
+            yield
+            background.settle()
+        finally:
+            self._background = None
+            background.close()
+
+    def settle(self) -> None:
+        """Wait until everything that was saved is written. StoreError if it cannot be."""
+        if self._background is not None:
+            self._background.settle()
+
+    def submit(self, path: Path, task: Callable[[], None]) -> None:
+        """Do what writes ``path``: now, or in the background."""
+        if self._background is None:
+            task()
+        else:
+            self._background.submit(path, task)
+
+    def wait_for(self, path: Path) -> None:
+        """Wait until ``path`` is written, if it is to be."""
+        if self._background is not None:
+            self._background.wait_for(path)
 
     def count(self, written: int) -> None:
         """Add to the bytes written. For several threads."""
@@ -173,7 +207,9 @@ class Shelf(Generic[T]):
 
     def has(self, name: str) -> bool:
         """Whether there is such an artifact. It is not opened: ``load`` may still find it damaged."""
-        return self.path(name).exists()
+        path = self.path(name)
+        self._store.wait_for(path)
+        return path.exists()
 
     def load(self, name: str) -> Artifact[T] | None:
         """The artifact, or None if there is none, or if it is damaged: then that is said and it is set aside.
@@ -181,6 +217,7 @@ class Shelf(Generic[T]):
         StoreError if the disk cannot be read.
         """
         path = self.path(name)
+        self._store.wait_for(path)
         try:
             meta, payload = read_artifact(path)
             if meta.get("codec") != self._codec.name:
@@ -211,9 +248,13 @@ class Shelf(Generic[T]):
     def save(self, name: str, value: T, meta: Mapping[str, Any] | None = None) -> None:
         """Store a value and what is to be said about it (see ``write_artifact``), whole or not at all.
 
-        StoreError, one line, if the disk does not take it. ValueError if the codec does not.
+        StoreError, one line, if the disk does not take it. ValueError if the codec does not. Either may come later:
+        see ``Store.in_background``.
         """
         path = self.path(name)
+        self._store.submit(path, lambda: self._write(path, value, meta))
+
+    def _write(self, path: Path, value: T, meta: Mapping[str, Any] | None) -> None:
         payload = self._codec.encode(value)
         self._store.make_folder(path.parent)
         self._write_about()
