@@ -44,6 +44,7 @@ from vidstyle.pipeline.images import read_image
 from vidstyle.store import read_flo
 from vidstyle.stylize.base import Prior
 from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.schedule import Turn
 
 SCENES = ("alley_1", "cave_2", "temple_3")
 STYLES = ("starry-night", "the-scream", "composition-vii")
@@ -145,7 +146,7 @@ class Bench:
             image = torch.from_numpy(read_image(self.data / "styles" / f"{style}.jpg"))
             stylizer = OptimizeStylizer(settings, self.encoder, [image], size)
             priors = [] if prior is None else [prior]
-            painted, _ = stylizer.step(frame, priors, None, seed=seed, progress=lambda share: None)
+            painted, _ = stylizer.step(frame, priors, None, turn=Turn(0, 0), seed=seed, progress=lambda share: None)
             write_png(path, painted)
         return torch.from_numpy(read_image(path))
 

@@ -38,6 +38,7 @@ from vidstyle.pipeline.images import read_image
 from vidstyle.store import mask_to_float, quantize_flow, quantize_mask
 from vidstyle.stylize.base import Prior
 from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.schedule import Turn
 from vidstyle.stylize.style import resize_style
 
 SEQUENCES = ("blackswan", "car-roundabout", "cows", "dog", "soapbox")
@@ -127,7 +128,8 @@ class Painter:
             if not path.exists():
                 priors = [] if temporal_weight is None or number == 0 else [self.prior(paintings[-1], number)]
                 stylizer = stylizers[min(number, 1)]
-                painted, _ = stylizer.step(frame, priors, None, seed=number, progress=lambda share: None)
+                turn = Turn(0, number)
+                painted, _ = stylizer.step(frame, priors, None, turn=turn, seed=number, progress=lambda share: None)
                 write_png(path, painted)
             paintings.append(torch.from_numpy(read_image(path)))
         return paintings

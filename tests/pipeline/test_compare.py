@@ -22,7 +22,7 @@ from vidstyle.pipeline.events import Monitor, Note
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.request import Style
 from vidstyle.store import frame_to_float, mask_to_float
-from vidstyle.stylize.optimize import resize_style
+from vidstyle.stylize.style import resize_style
 
 
 def ask(work: Work, *stylized: Path, movie: Path = TINY, monitor: Monitor | None = None, **asked: Any) -> Comparison:
