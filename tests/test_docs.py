@@ -13,6 +13,7 @@ import click
 import ffmpeg
 import pytest
 import torch
+from PIL import Image
 from torchvision.models.optical_flow import raft_small
 
 from vidstyle.cli import cli
@@ -42,6 +43,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(ffmpeg.compile(output, cmd=find_ffmpeg().path), check=True, capture_output=True)
     shutil.copy(ROOT / "sample_videos" / "brushwork.jpg", folder / "starry.jpg")
     shutil.copy(ROOT / "sample_videos" / "papercut.jpg", folder / "waves.jpg")
+    Image.linear_gradient("L").save(folder / "mask.png")
     torch.save(raft_small(weights=None).state_dict(), folder / "raft-small.pth")
     (toml,) = blocks("toml")
     # The example's height suits a real movie; this one is 54 pixels high.

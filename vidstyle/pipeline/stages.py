@@ -35,6 +35,7 @@ class Inputs:
     styles: tuple[str, ...]
     weights: str | None  # of the encoder; None where the method takes none
     device: str  # cpu, cuda or mps: results differ between kinds, not between cards
+    masks: tuple[str, ...] = ()  # of the styles that have one, in order
     flow: tuple[str, ...] = ()  # what flow is made from besides frames; nothing for DIS
 
 
@@ -52,6 +53,7 @@ def digest_inputs(request: Request, store: Store, weights: Weights, device: str)
     return dataclasses.replace(
         digest_flow_inputs(request, store, weights, device),
         styles=tuple(file_digest(Path(style.path), memo) for style in request.styles),
+        masks=tuple(file_digest(Path(style.mask), memo) for style in request.styles if style.mask),
         weights=None if weights.encoder is None else file_digest(weights.encoder, memo),
     )
 
@@ -64,7 +66,7 @@ def digest_flow_inputs(request: Request, store: Store, weights: Weights, device:
         flow += [file_digest(weights.flow, memo), device]
     if request.flow_from is not None:
         flow.append(FlowFolder(Path(request.flow_from)).digest(memo))
-    return Inputs(file_digest(Path(request.movie), memo), (), None, device, tuple(flow))
+    return Inputs(file_digest(Path(request.movie), memo), (), None, device, flow=tuple(flow))
 
 
 class Stages:
@@ -75,7 +77,7 @@ class Stages:
     """
 
     def __init__(self, request: Request, store: Store, inputs: Inputs, size: tuple[int, int]) -> None:
-        self.request, self.store, self.inputs = request, store, inputs
+        self.request, self.store, self.inputs, self.size = request, store, inputs, size
         decode_settings = DecodeSettings(*size)
         self.decode_key = self.key("decode", decode_settings, inputs.movie)
         self.flow_key = self.key("flow", request.flow, self.decode_key, *inputs.flow)
@@ -102,8 +104,21 @@ class Stages:
         settings = self.request.stylize_settings
         if isinstance(settings, NoneSettings):
             return self.key("stylize", settings, self.decode_key)
-        inputs = (self.decode_key, self.consistency_key, *self.inputs.styles, str(self.inputs.weights))
+        inputs = (
+            self.decode_key,
+            self.consistency_key,
+            *self.inputs.styles,
+            str(self.inputs.weights),
+            *self.inputs.masks,
+        )
         return self.key("stylize", settings, *inputs, str(first))
+
+    def mask(self, path: Path, digest: str) -> Shelf[Pixels]:
+        """The decoded frames of a mask's movie, as those of any movie."""
+        settings = DecodeSettings(*self.size)
+        about = {"stage": "decode", "movie": str(path), "settings": to_plain(settings)}
+        shelf: Shelf[Any] = self.store.shelf("decode", self.key("decode", settings, digest), FRAME, about)
+        return shelf
 
     def stylize(self, first: int) -> Shelf[Painted]:
         about = {"styles": [style.path for style in self.request.styles], "first_frame": first}
