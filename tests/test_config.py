@@ -15,7 +15,7 @@ from vidstyle import config
 from vidstyle.config import METHODS, EncodeSettings, FlowSettings, NoneSettings, OptimizeSettings, ShotSettings
 from vidstyle.config import StyleSettings as StageStyle
 from vidstyle.errors import InputError
-from vidstyle.pipeline.request import Request, Style, request_from_plain, request_to_plain
+from vidstyle.pipeline.request import Request, Style, absolute, request_from_plain, request_to_plain
 
 SETTINGS = [value for value in vars(config).values() if dataclasses.is_dataclass(value)]
 
@@ -142,7 +142,10 @@ def full_request() -> Request:
     return Request(
         movie="/films/a b.mp4",
         output="/films/out.mkv",
-        styles=(Style("/styles/a.jpg", weight=0.7), Style("/styles/b.jpg", scale=1.5, at=Fraction(7, 2))),
+        styles=(
+            Style("/styles/a.jpg", weight=0.7),
+            Style("/styles/b.jpg", scale=1.5, at=Fraction(7, 2), mask="/films/m.mp4"),
+        ),
         stylize=OptimizeSettings(
             encoder="vgg19", normalized=True, content_layers=("relu3_1", "relu4_2"), learning_rate=0.5, seed=2**40
         ),
@@ -229,11 +232,12 @@ def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 def test_the_content_key_sees_each_styles_options_but_not_its_path() -> None:
     request = request_from_plain(
-        minimal(styles=[{"path": "a.jpg", "weight": 2}, {"path": "b.jpg", "scale": 0.5, "at": 4}])
+        minimal(styles=[{"path": "a.jpg", "weight": 2}, {"path": "b.jpg", "scale": 0.5, "at": 4, "mask": "m.png"}])
     )
     settings = request.stylize_settings
     assert isinstance(settings, OptimizeSettings)
-    assert settings.styles == (StageStyle(weight=2.0), StageStyle(scale=0.5, at=Fraction(4)))
+    assert settings.styles == (StageStyle(weight=2.0), StageStyle(scale=0.5, at=Fraction(4), masked=True))
+    assert request.styles[1].mask == absolute("m.png")
     assert "a.jpg" not in repr(settings)
     assert request_from_plain(minimal(method="none")).stylize_settings == NoneSettings()
 

@@ -48,6 +48,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("photo.jpg", "frames/1.png", "frames/2.png"):
             picture.resize((64, 48)).save(folder / name)
     (folder / "cuts.txt").write_text("0.1s  # the ship\n")
+    Image.linear_gradient("L").save(folder / "mask.png")
     torch.save(raft_small(weights=None).state_dict(), folder / "raft-small.pth")
     (toml,) = blocks("toml")
     # The example's height suits a real movie; this one is 54 pixels high.

@@ -104,6 +104,7 @@ class StyleSettings:
     weight: float = 1.0  # share among several styles
     scale: float = 1.0  # size of the style's strokes: 1 = the painting as large as the frame
     at: Fraction | None = None  # seconds of the movie, where the style is there alone; None: all the time
+    masked: bool = False  # painted only where its mask is white; the mask is an input, by its digest
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,8 @@ def test_ctrl_c_stops_after_the_frame_and_resume_goes_on(tmp_path: Path) -> None
         (("stylize", MOVIE, "--style", f"{STYLE},colour=red"), "no option 'colour'"),
         (("stylize", MOVIE, "--style", f"{STYLE},weight=-1"), "weight"),
         (("stylize", MOVIE, "--style", f"{STYLE},at=soon"), "not a time"),
+        (("stylize", MOVIE, "--style", f"{STYLE},mask=none.png"), "none.png"),
+        (("stylize", MOVIE, "--style", f"{STYLE},mask=text.mp4", "-o", "a.mp4"), "text.mp4"),
         (("stylize", MOVIE, "--style", STYLE, "--style-layers", "relu1_1=no"), "relu1_1"),
         (("stylize", MOVIE, "--style", STYLE, "--style-layers", "relu9_1", "-o", "a.mp4"), "relu9_1"),
         (("stylize", MOVIE, "--style", STYLE, "-o", "out.xyz"), ".xyz"),
@@ -141,6 +143,7 @@ def test_a_style_is_a_path_with_options_after_commas(tmp_path: Path) -> None:
     convert = StyleValue().convert
     assert convert("a.jpg", None, None) == {"path": "a.jpg"}
     assert convert("a.jpg,at=1:02.5", None, None) == {"path": "a.jpg", "at": Fraction(125, 2)}
+    assert convert("a.jpg,mask=m 1.mp4", None, None) == {"path": "a.jpg", "mask": "m 1.mp4"}
     assert convert("a,b.jpg,weight=0.5,scale=2", None, None) == {"path": "a,b.jpg", "weight": 0.5, "scale": 2.0}
     odd = tmp_path / "a,weight=2"
     odd.touch()

@@ -1,13 +1,20 @@
-"""Jobs with several styles, over time."""
+"""Jobs with several styles, over time and area."""
 
 from __future__ import annotations
 
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 
+import ffmpeg
 import numpy as np
+import pytest
+from PIL import Image
 
-from tests.pipeline.conftest import CUT, Work, contents
+from tests.pipeline.conftest import CUT, Work, artifacts, contents
+from vidstyle.errors import InputError
+from vidstyle.media import find_ffmpeg
+from vidstyle.pipeline.masks import Masks
 from vidstyle.pipeline.plan import Plan
 from vidstyle.store import frame_name
 
@@ -57,3 +64,75 @@ def test_luminance_is_painted_again_from_what_is_stored(empty: Work) -> None:
     empty.stylized(2, empty.plan(**{**asked, "end": "1/5"})).unlink()
     empty.paint(**asked)
     assert contents(empty.cache) == whole
+
+
+# ---- masks
+
+
+def draw_mask(path: Path, white: slice) -> Path:
+    picture = np.zeros((54, 96), np.uint8)
+    picture[:, white] = 255
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def mask_movie(path: Path, frames: int) -> Path:
+    """White runs from left to right at 25 frames a second."""
+    pictures = np.zeros((frames, 54, 96, 3), np.uint8)
+    for number, picture in enumerate(pictures):
+        picture[:, : 96 * (number + 1) // frames] = 255
+    source = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s="96x54", r=25)
+    command = ffmpeg.compile(ffmpeg.output(source, str(path), vcodec="ffv1", pix_fmt="bgr0"), cmd=find_ffmpeg().path)
+    subprocess.run(command, input=pictures.tobytes(), check=True, capture_output=True)
+    return path
+
+
+def masked(work: Work, other: Path, mask: Path) -> list[dict[str, str]]:
+    return [{"path": str(work.style), "mask": str(mask)}, {"path": str(other)}]
+
+
+def test_a_still_mask_parts_the_frame(empty: Work, reference: Work, other_style: Path, tmp_path: Path) -> None:
+    mask = draw_mask(tmp_path / "mask.png", slice(0, 48))
+    styles = masked(empty, other_style, mask)
+    asked = {"style": styles, "end": Fraction(1, 5)}
+    empty.paint(**asked)
+    plan = empty.plan(styles=styles, end="1/5")
+    assert (pixels(plan, 0) != pixels(reference.plan(), 0)).any()
+    whole = contents(empty.cache)
+    empty.output.unlink()
+    empty.stylized(2, plan).unlink()
+    empty.paint(**asked)
+    assert contents(empty.cache) == whole
+    # Another mask is another painting, from the same frames and flow.
+    draw_mask(mask, slice(40, 96))
+    other = empty.plan(styles=styles, end="1/5")
+    assert other.stages.stylize_key(0) != plan.stages.stylize_key(0)
+    assert other.stages.consistency_key == plan.stages.consistency_key
+
+
+def test_a_mask_movie_is_read_by_time_and_its_last_frame_held(empty: Work, other_style: Path, tmp_path: Path) -> None:
+    mask = mask_movie(tmp_path / "mask.mkv", 4)
+    styles = masked(empty, other_style, mask)
+    empty.paint(style=styles, end=Fraction(6, 25))
+    assert f"the mask {mask} ends after 0.16 s: its last frame is held" in empty.notes
+    plan = empty.plan(styles=styles, end="6/25")
+    masks = Masks(plan, {})
+    white = [np.round(masks.at(Fraction(n, 25))[0].mean() * 4) for n in (0, 1, 2, 3, 4, 50)]  # type: ignore[union-attr]
+    assert white == [1, 2, 3, 4, 4, 4]
+    soft, none = masks.at(Fraction(1, 25))
+    masks.close()
+    assert none is None and soft is not None
+    assert 0 < soft[20, 48] < 1  # the border is soft
+    assert (soft[:, 0] == 1).all() and (soft[:, -1] == 0).all()
+    shelf = plan.stages.mask(mask, plan.stages.inputs.masks[0])
+    assert len(list(shelf.names())) == 4  # kept like any movie's frames
+
+
+def test_masks_that_cannot_be_used_are_refused_before_anything_is_painted(
+    empty: Work, other_style: Path, tmp_path: Path
+) -> None:
+    (broken := tmp_path / "broken.png").write_bytes(b"no picture, no movie")
+    for path in (tmp_path / "none.png", broken):
+        with pytest.raises(InputError, match=path.name):
+            empty.paint(style=masked(empty, other_style, path))
+    assert artifacts(empty.cache, "stylize") == {}

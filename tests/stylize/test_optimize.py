@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -392,3 +393,51 @@ def test_styles_change_with_the_number_of_the_frame() -> None:
     assert torch.equal(step(0), paint(make(FAST, style()), frame()))
     assert torch.equal(step(10), paint(make(FAST, picture(7)), frame()))
     assert change(step(5), step(0)) > 0.001
+
+
+# ---- areas
+
+
+def halves() -> tuple[Tensor, Tensor]:
+    left = torch.zeros(HEIGHT, WIDTH)
+    left[:, : WIDTH // 2] = 1
+    return left, 1 - left
+
+
+def shared(*shares: Tensor, **settings: Any) -> OptimizeStylizer:
+    both = replace(FAST, styles=(StyleSettings(masked=True), StyleSettings()), **settings)
+    return OptimizeStylizer(both, encoder(), (style(), picture(7)), SIZE, lambda number: shares)
+
+
+def test_each_area_is_painted_in_its_own_style() -> None:
+    left, right = halves()
+    painted = paint(shared(left, right, first_iterations=20), frame())
+    alone = [paint(make(FAST, image, first_iterations=20), frame()) for image in (style(), picture(7))]
+    for part, own, other in ((slice(0, 18), *alone), (slice(WIDTH - 18, WIDTH), *alone[::-1])):
+        near, far = ((painted - each)[:, :, part].mean((1, 2)).abs().sum() for each in (own, other))
+        assert near < 0.6 * far  # by colour: strokes may fall elsewhere
+
+
+def test_an_area_pulls_its_pixels_as_firmly_as_a_whole_frame() -> None:
+    left, right = halves()
+    terms = []
+    for stylizer in (shared(left, right), shared(torch.ones_like(left), torch.zeros_like(left)), make()):
+        targets = stylizer.targets(frame()[None])
+        terms.append(stylizer.terms(frame()[None], targets, ())["style"].item())
+    assert terms[1] == pytest.approx(terms[2], rel=1e-4)  # one area is the whole frame, the other nothing
+    assert [goal.share for goal in shared(left, right).targets(frame()[None]).style] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", STYLE_LOSSES)
+def test_every_style_loss_knows_areas(name: str) -> None:
+    left, right = halves()
+    stylizer = shared(0.7 * left, right, style_loss=name, style_layers=("relu1_1", "relu4_1"), first_iterations=3)
+    painted = paint(stylizer, frame())
+    assert painted.isfinite().all()
+    assert change(painted, frame()) > 0.001
+
+
+def test_where_no_style_is_the_frame_stays_as_it_is() -> None:
+    nothing = torch.zeros(HEIGHT, WIDTH)
+    painted = paint(shared(nothing, nothing, tv_weight=0.0), frame())
+    torch.testing.assert_close(painted, frame(), rtol=0, atol=1e-4)

@@ -45,7 +45,8 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @click.argument("movie", type=PATH)
 @click.option(
     "--style", "styles", type=StyleValue(), multiple=True,
-    help="A picture whose style is painted; more than one are blended. Options after commas: weight, scale, at=TIME",
+    help="A picture whose style is painted; more than one are blended. "
+         "Options after commas: weight, scale, at=TIME, mask=FILE",
 )  # fmt: skip
 @click.option("-o", "--output", type=click.Path(),
               help="The movie, picture or folder (with a /) of PNGs to write  [default: MOVIE-STYLE here]")  # fmt: skip

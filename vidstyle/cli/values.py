@@ -11,7 +11,8 @@ import click
 
 from vidstyle.errors import InputError
 
-STYLE_OPTIONS = ("weight", "scale", "at")
+#: The options of a style, and what each is: a number, a time or a file.
+STYLE_OPTIONS = {"weight": "number", "scale": "number", "at": "time", "mask": "file"}
 
 
 class Time(click.ParamType):
@@ -118,14 +119,19 @@ class StyleValue(click.ParamType):
             path, name, text = match.groups()
             if name not in STYLE_OPTIONS:
                 self.fail(f"a style has no option {name!r}; it has {', '.join(STYLE_OPTIONS)}", param, ctx)
-            if name == "at":
-                options[name] = Time().convert(text, param, ctx)
-                continue
-            try:
-                options[name] = float(text)
-            except ValueError:
-                self.fail(f"{name} of a style must be a number, not {text!r}", param, ctx)
+            options[name] = self.option(name, text, param, ctx)
         return {"path": path, **options}
+
+    def option(self, name: str, text: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value of one option."""
+        if STYLE_OPTIONS[name] == "file":
+            return text
+        if STYLE_OPTIONS[name] == "time":
+            return Time().convert(text, param, ctx)
+        try:
+            return float(text)
+        except ValueError:
+            self.fail(f"{name} of a style must be a number, not {text!r}", param, ctx)
 
 
 class Levels(click.ParamType):

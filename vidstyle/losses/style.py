@@ -318,10 +318,10 @@ STYLE_LOSSES: dict[str, StyleLoss] = {
     "mmd-linear": moments(mean),
     "mmd-polynomial": StyleLoss(polynomial_target, polynomial_distance),
     "mmd-gaussian": StyleLoss(gaussian_target, gaussian_distance),
-    "centered-gram": moments(centered_gram),
+    "centered-gram": moments(centered_gram, scale=0.5),
     "multiscale-gram": moments(gram, octaves=3),
     "shifted-gram": moments(shifted_gram),
     "histogram": StyleLoss(histogram_target, histogram_distance, linear=True),
-    "mrf": StyleLoss(mrf_target, mrf_distance),
+    "mrf": StyleLoss(mrf_target, mrf_distance, scale=0.1),
     "wasserstein": StyleLoss(wasserstein_target, wasserstein_distance),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from vidstyle.nets.weights import fetch
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image
+from vidstyle.pipeline.masks import Mask, is_picture
 from vidstyle.pipeline.request import Request
 from vidstyle.pipeline.scenes import cut_frames
 from vidstyle.pipeline.stages import (
@@ -58,6 +59,7 @@ class Plan:
     shots: list[Shot]
     stages: Stages
     weights: Weights
+    masks: tuple[Mask | None, ...] = ()  # of each style; read only where something is to be painted
 
     @property
     def frame_count(self) -> int:
@@ -103,7 +105,27 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
     timeline = load_timeline(store, movie, inputs.movie, request.end, monitor, may_scan)
     for note in (*movie.notes, *timeline.notes, *cut_frames(request.shots.cuts or (), timeline)[1]):
         monitor.note(note)
-    return assemble(request, store, inputs, movie, timeline, weights)
+    plan = assemble(request, store, inputs, movie, timeline, weights)
+    return replace(plan, masks=find_masks(plan, store, monitor)) if may_scan else plan
+
+
+def find_masks(plan: Plan, store: Store, monitor: Monitor) -> tuple[Mask | None, ...]:
+    """The masks of the request's styles, their movies scanned. InputError where one cannot be used."""
+    digests = iter(plan.stages.inputs.masks)
+    paths = [None if style.mask is None else Path(style.mask) for style in plan.request.styles]
+    masks = [None if path is None else find_mask(path, next(digests), store, monitor) for path in paths]
+    end = plan.timeline.time(plan.frames[1]) - plan.timeline.time(0)
+    for mask in masks:
+        if mask is not None and mask.length is not None and mask.length < end:
+            monitor.note(f"the mask {mask.path} ends after {float(mask.length):.2f} s: its last frame is held")
+    return tuple(masks)
+
+
+def find_mask(path: Path, digest: str, store: Store, monitor: Monitor) -> Mask:
+    if is_picture(path):
+        return Mask(path, digest)
+    movie = probe(path)
+    return Mask(path, digest, movie, load_timeline(store, movie, digest, None, monitor, may_scan=True))
 
 
 def check_apart(request: Request) -> None:

@@ -34,6 +34,7 @@ class Style:
     weight: float = 1.0  # share among several styles
     scale: float = 1.0  # size of the strokes: 1 = the painting as large as the frame
     at: Fraction | None = None  # seconds of the movie, where it is there alone; None: all the time
+    mask: str | None = None  # a picture or movie, white where it is painted; None: where no other style's mask is
 
     def __post_init__(self) -> None:
         if self.at is not None and self.at < 0:
@@ -95,7 +96,9 @@ class Request:
         """The method's settings with those of the styles in them: what the content key is made from."""
         if isinstance(self.stylize, NoneSettings):
             return self.stylize
-        styles = tuple(StyleSettings(style.weight, style.scale, style.at) for style in self.styles)
+        styles = tuple(
+            StyleSettings(style.weight, style.scale, style.at, style.mask is not None) for style in self.styles
+        )
         return dataclasses.replace(self.stylize, styles=styles)
 
 
@@ -130,7 +133,10 @@ def request_from_plain(table: Mapping[str, Any]) -> Request:
         request,
         movie=absolute(request.movie),
         output=absolute_output(request.output),
-        styles=tuple(dataclasses.replace(style, path=absolute(style.path)) for style in request.styles),
+        styles=tuple(
+            dataclasses.replace(style, path=absolute(style.path), mask=style.mask and absolute(style.mask))
+            for style in request.styles
+        ),
         encoder_weights=request.encoder_weights and absolute(request.encoder_weights),
         flow_weights=request.flow_weights and absolute(request.flow_weights),
         flow_from=request.flow_from and absolute(request.flow_from),

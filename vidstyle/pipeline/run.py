@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from vidstyle import __version__
-from vidstyle.config import NoneSettings
+from vidstyle.config import NoneSettings, OptimizeSettings
 from vidstyle.errors import MediaError, PaintError, VidstyleError
 from vidstyle.flow import FlowMethod, flow_method
 from vidstyle.media import find_ffmpeg, open_writer
@@ -25,12 +25,13 @@ from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.given_flow import GivenFlow
 from vidstyle.pipeline.images import read_image
+from vidstyle.pipeline.masks import Masks
 from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.plan import Plan, file_record, output_name
 from vidstyle.pipeline.stages import Shot
 from vidstyle.store import discard, publish, sweep, temporary_path
 from vidstyle.stylize.base import Stylizer
-from vidstyle.stylize.mixing import weights_at
+from vidstyle.stylize.mixing import Shares, shares_at, weights_at
 from vidstyle.stylize.none import NoneStylizer
 from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.schedule import Turn
@@ -87,8 +88,9 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         method = cache(lambda: build_flow_method(plan, self.device))
         self.flows = Flows(stages.flow, self.frames, method, GivenFlow.of(plan, monitor.note), tools)
         self.consistencies = Consistencies(stages.consistency, self.flows, request.consistency, tools)
+        self.masks = Masks(plan, tools)
         self.recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
-        self.stylizer: Callable[[], Stylizer] = cache(lambda: build_stylizer(plan, self.device))
+        self.stylizer: Callable[[], Stylizer] = cache(lambda: build_stylizer(plan, self.device, self.masks))
         self.painters = {
             shot[0]: Painter(
                 shot=shot,
@@ -129,6 +131,7 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
 
     def __exit__(self, *error: Any) -> None:
         self.frames.close()
+        self.masks.close()
         self.flows.close()
         self.saving.__exit__(*error)
 
@@ -139,7 +142,7 @@ def build_flow_method(plan: Plan, device: torch.device) -> FlowMethod[Any]:
     return flow_method(plan.request.flow, weights, device)
 
 
-def build_stylizer(plan: Plan, device: torch.device) -> Stylizer:
+def build_stylizer(plan: Plan, device: torch.device, masks: Masks) -> Stylizer:
     """The method that was asked for, with its networks on ``device``."""
     settings = plan.request.stylize_settings
     if isinstance(settings, NoneSettings):
@@ -149,11 +152,20 @@ def build_stylizer(plan: Plan, device: torch.device) -> Stylizer:
     encoder = load_encoder(settings.encoder, plan.weights.encoder, device, options)
     check_layers(encoder, (*settings.content_levels, *settings.style_levels))
     images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
-    timeline = plan.timeline
-    zero = timeline.time(0)
-    return OptimizeStylizer(
-        settings, encoder, images, plan.size, lambda frame: weights_at(settings.styles, timeline.time(frame) - zero)
-    )
+    return OptimizeStylizer(settings, encoder, images, plan.size, style_shares(plan, settings, masks, device))
+
+
+def style_shares(plan: Plan, settings: OptimizeSettings, masks: Masks, device: torch.device) -> Callable[[int], Shares]:
+    """What each style has of a frame, by the frame's number."""
+
+    def shares(frame: int) -> Shares:
+        time = plan.timeline.time(frame) - plan.timeline.time(0)
+        if not masks.any:
+            return weights_at(settings.styles, time)
+        areas = [None if mask is None else torch.from_numpy(mask).to(device) for mask in masks.at(time)]
+        return shares_at(settings.styles, time, areas)
+
+    return shares
 
 
 def tool_versions() -> dict[str, str]:

@@ -39,6 +39,7 @@ class Inputs:
     styles: tuple[str, ...]
     weights: str | None  # of the encoder; None where the method takes none
     device: str  # cpu, cuda or mps: results differ between kinds, not between cards
+    masks: tuple[str, ...] = ()  # of the styles that have one, in order
     flow: tuple[str, ...] = ()  # what flow is made from besides frames; nothing for DIS
 
 
@@ -56,6 +57,7 @@ def digest_inputs(request: Request, store: Store, weights: Weights, device: str)
     return dataclasses.replace(
         digest_flow_inputs(request, store, weights, device),
         styles=tuple(file_digest(Path(style.path), memo) for style in request.styles),
+        masks=tuple(file_digest(Path(style.mask), memo) for style in request.styles if style.mask),
         weights=None if weights.encoder is None else file_digest(weights.encoder, memo),
     )
 
@@ -68,7 +70,7 @@ def digest_flow_inputs(request: Request, store: Store, weights: Weights, device:
         flow += [FLOW_NETWORK_VERSION, file_digest(weights.flow, memo), device]
     if request.flow_from is not None:
         flow.append(FlowFolder(Path(request.flow_from)).digest(memo))
-    return Inputs(digest_movie(Path(request.movie), memo), (), None, device, tuple(flow))
+    return Inputs(digest_movie(Path(request.movie), memo), (), None, device, flow=tuple(flow))
 
 
 def digest_movie(path: Path, memo: Path | None) -> str:
@@ -87,7 +89,7 @@ class Stages:
     def __init__(
         self, request: Request, store: Store, inputs: Inputs, size: tuple[int, int], bit_depth: int = 8
     ) -> None:
-        self.request, self.store, self.inputs = request, store, inputs
+        self.request, self.store, self.inputs, self.size = request, store, inputs, size
         self.schedule = schedule_of(request.stylize)
         decode_settings = DecodeSettings(*size, bit_depth)
         self.decode_key = self.key("decode", decode_settings, inputs.movie)
@@ -117,8 +119,15 @@ class Stages:
             return self.key("stylize", settings, self.decode_key)
         extent = self.schedule.extent(pass_number, shot)
         flow = (self.consistency_key,) if extent else ()  # what looks at no other frame takes no flow
-        inputs = (self.decode_key, *flow, *self.inputs.styles, str(self.inputs.weights))
+        inputs = (self.decode_key, *flow, *self.inputs.styles, str(self.inputs.weights), *self.inputs.masks)
         return self.key("stylize", pass_settings(settings, pass_number), *inputs, *map(str, extent))
+
+    def mask(self, path: Path, digest: str) -> Shelf[Picture]:
+        """The decoded frames of a mask's movie, as those of any movie."""
+        settings = DecodeSettings(*self.size)
+        about = {"stage": "decode", "movie": str(path), "settings": to_plain(settings)}
+        shelf: Shelf[Any] = self.store.shelf("decode", self.key("decode", settings, digest), FRAME, about)
+        return shelf
 
     def stylize(self, shot: Shot, pass_number: int | None = None) -> Shelf[Painted]:
         """What a pass paints in a shot; without a number the last pass, which is what goes into the movie."""

@@ -15,6 +15,7 @@ from vidstyle.nets.encoder import Encoder
 from vidstyle.stylize.base import Prior, Progress, State
 from vidstyle.stylize.colors import grey, luma, match_colors, match_luma, with_luma
 from vidstyle.stylize.minimize import minimize
+from vidstyle.stylize.mixing import Shares
 from vidstyle.stylize.schedule import Turn, first_temporal_pass
 from vidstyle.stylize.style import Goal, StyleTerm, channels_last
 
@@ -36,7 +37,7 @@ class OptimizeStylizer:
         encoder: measures content and style; on the device that frames are on.
         styles: one image ``(3, h, w)`` in [0, 1] for each of ``settings.styles``, blended by normalised weight.
         size: ``(width, height)`` of the frames, which the strokes' size follows.
-        weights_at: the weight of each style at a frame, by the frame's number; None: those of the settings, always.
+        shares_at: what each style has of a frame, by the frame's number; None: by the settings' weights, always.
     """
 
     def __init__(
@@ -45,14 +46,14 @@ class OptimizeStylizer:
         encoder: Encoder,
         styles: Sequence[Tensor],
         size: tuple[int, int],
-        weights_at: Callable[[int], Sequence[float]] | None = None,
+        shares_at: Callable[[int], Shares] | None = None,
     ) -> None:
         self.settings = settings
         self.encoder = encoder
         self.device = styles[0].device
         self.style = StyleTerm(settings, encoder, styles, size)
         constant = [style.weight for style in settings.styles]
-        self.weights_at = weights_at or (lambda number: constant)
+        self.shares_at: Callable[[int], Shares] = shares_at or (lambda number: constant)
 
     def step(
         self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress
@@ -88,7 +89,7 @@ class OptimizeStylizer:
         content = self.encoder(batch, self.settings.content_levels)
         fit = FITTED_STYLES.get(self.settings.keep_colors)
         statistics = [self.style.measure(fit(image, batch)) for image in self.style.images] if fit else None
-        return Targets(batch, content, self.style.goals(self.weights_at(number), statistics))
+        return Targets(batch, content, self.style.goals(self.shares_at(number), statistics))
 
     def weights(self) -> dict[str, float]:
         s = self.settings

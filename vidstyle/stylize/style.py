@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -13,18 +13,35 @@ from torch.nn import functional as F
 from vidstyle.config import OptimizeSettings
 from vidstyle.losses import STYLE_LOSSES, Statistics
 from vidstyle.nets.encoder import Encoder
+from vidstyle.stylize.mixing import Shares
 
 #: A level of the encoder at a size of the picture: how often it was halved, and the level's name.
 Level = tuple[int, str]
 Features = Mapping[Level, Tensor]
 
+LEAST_AREA = 1e-4  # share of the frame below which a style is not painted: of so little there are no statistics
+
 
 @dataclass(frozen=True)
 class Goal:
-    """Statistics that a frame is pulled towards, by level, and how firmly: ``share`` of the style weight."""
+    """Statistics that a frame is pulled towards, by level, and how firmly: ``share`` of the style weight.
+
+    ``area`` ``(H, W)`` in [0, 1] is the part of the frame that is meant; None: all of it.
+    """
 
     share: float
     statistics: Mapping[Level, Statistics]
+    area: Tensor | None = None
+    areas: dict[tuple[int, int], Tensor] = field(default_factory=dict)  # at the sizes of levels, as they are asked for
+
+    def mask(self, features: Tensor) -> Tensor | None:
+        """``area`` on the grid of ``features`` ``(1, C, h, w)``: each position as far as its pixels are inside."""
+        if self.area is None:
+            return None
+        size = features.shape[2], features.shape[3]
+        if size not in self.areas:
+            self.areas[size] = F.adaptive_avg_pool2d(self.area[None], size)[0]
+        return self.areas[size]
 
 
 class StyleTerm:
@@ -66,28 +83,39 @@ class StyleTerm:
                 found[octave, name] = value
         return found
 
-    def goals(
-        self, weights: Sequence[float], statistics: Sequence[Mapping[Level, Statistics]] | None = None
-    ) -> list[Goal]:
+    def goals(self, shares: Shares, statistics: Sequence[Mapping[Level, Statistics]] | None = None) -> list[Goal]:
         """What a frame is pulled to where each style has a weight: one blend of all where they can be blended.
 
-        ``statistics``: of each style, where they are not those of the styles as they are.
+        Where each has an area, each is a goal of its own, by the size of that area: a pixel is pulled as firmly in a
+        small one as in a large one.
+
+        Args:
+            statistics: of each style, where they are not those of the styles as they are.
         """
-        total = sum(weights)
-        shares = [weight / total for weight in weights]
         statistics = self.statistics if statistics is None else statistics
+        if isinstance(shares[0], Tensor):
+            areas = [(share, float(share.mean())) for share in shares if isinstance(share, Tensor)]
+            return [
+                Goal(size, found, area)
+                for (area, size), found in zip(areas, statistics, strict=True)
+                if size > LEAST_AREA
+            ]
+        weights = [float(share) for share in shares]
+        parts = [weight / sum(weights) for weight in weights]
         if self.loss.linear:
-            return [Goal(1.0, blend(shares, statistics))]
-        return [Goal(share, found) for share, found in zip(shares, statistics, strict=True) if share > 0]
+            return [Goal(1.0, blend(parts, statistics))]
+        return [Goal(part, found) for part, found in zip(parts, statistics, strict=True) if part > 0]
 
     def __call__(self, features: Features, goals: Sequence[Goal]) -> Tensor:
         """The term for the features of a painting. Levels add up; of several sizes, their mean counts."""
         terms = [
-            goal.share * self.weights[level[1]] * self.loss(features[level], target)
+            goal.share * self.weights[level[1]] * self.loss(features[level], target, goal.mask(features[level]))
             for goal in goals
             for level, target in goal.statistics.items()
             if level in features
         ]
+        if not terms:  # nobody's masks are anywhere in this frame
+            return next(iter(features.values())).new_zeros(())
         sizes = 1 + max(octave for octave, _ in features)
         return torch.stack(terms).sum() / sizes
 

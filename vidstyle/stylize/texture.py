@@ -1,10 +1,11 @@
-"""Texture synthesis (Gatys, Ecker, Bethge 2015): the style term alone, from noise."""
+"""Texture synthesis (Gatys, Ecker, Bethge 2015): the style term without a content, from noise."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from vidstyle import losses
 from vidstyle.config import OptimizeSettings
 from vidstyle.nets.encoder import Encoder
 from vidstyle.stylize.base import Progress
@@ -24,9 +25,15 @@ def synthesize(
     """
     term = StyleTerm(settings, encoder, [style], size)
     goals = term.goals([1.0])
+
+    def loss(x: Tensor) -> Tensor:
+        terms = {"style": term(term.features(x, ()), goals), "tv": losses.total_variation(x)}
+        # As in a painting; without the second, what the encoder does not see of the noise would stay.
+        return losses.weighted_sum(terms, {"style": settings.style_weight, "tv": settings.tv_weight})
+
     start = noise((1, 3, size[1], size[0]), settings.seed).to(style.device)
     found = minimize(
-        lambda x: term(term.features(x, ()), goals),
+        loss,
         channels_last(start),
         optimizer=settings.optimizer,
         iterations=settings.first_iterations,
