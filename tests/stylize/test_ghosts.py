@@ -1,0 +1,131 @@
+"""Clips painted as the program does: no ghosts behind what moves, no drift of what rests, no smear at the border.
+
+Each test also paints its scene with the fault that it looks for, to show that it would be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from tests.stylize.scene import encoder, ignore, picture, style
+from vidstyle.config import OptimizeSettings
+from vidstyle.flow import DIS, backward_warp, consistency_map
+from vidstyle.store import frame_to_float, quantize_frame
+from vidstyle.stylize.base import Prior
+from vidstyle.stylize.optimize import OptimizeStylizer
+
+WIDTH, HEIGHT = SIZE = (96, 64)
+#: The weights of the defaults: the faults would come from them.
+SETTINGS = OptimizeSettings(first_iterations=30, iterations=15)
+
+Trust = Callable[[Tensor], Tensor]
+
+
+def measured(consistency: Tensor) -> Tensor:
+    return consistency
+
+
+def blind(consistency: Tensor) -> Tensor:
+    """The fault: everything is trusted."""
+    return torch.ones_like(consistency)
+
+
+def stored(frame: Tensor) -> Tensor:
+    return torch.from_numpy(frame_to_float(quantize_frame(frame.numpy())))
+
+
+def paint_clip(
+    frames: Sequence[Tensor],
+    trust: Trust = measured,
+    keep: Callable[[Tensor], Tensor] = stored,
+    settings: OptimizeSettings = SETTINGS,
+) -> list[Tensor]:
+    """Paint the frames of a shot, each from the one before as it was kept, along flow that is estimated."""
+    stylizer = OptimizeStylizer(settings, encoder(), (style(),), SIZE)
+    method = DIS()
+    painted: list[Tensor] = []
+    for number, frame in enumerate(frames):
+        priors = []
+        if number:
+            now, before = method.prepare(frame), method.prepare(frames[number - 1])
+            back, there = method.estimate(now, before), method.estimate(before, now)
+            priors = [Prior(painted[-1], backward_warp(painted[-1], back), trust(consistency_map(back, there)))]
+        painted.append(keep(stylizer.step(frame, priors, None, seed=number, progress=ignore)[0]))
+    return painted
+
+
+def paint_alone(frame: Tensor, iterations: int = SETTINGS.iterations) -> Tensor:
+    return paint_clip([frame], settings=replace(SETTINGS, first_iterations=iterations))[0]
+
+
+# ---- behind what moves
+
+
+def square_at(left: int) -> tuple[Tensor, Tensor]:
+    """A bright textured square on a dark textured background, and where it is, (H, W)."""
+    there = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
+    there[20:44, left : left + 24] = True
+    ground, square = 0.35 * picture(2, HEIGHT, WIDTH), 0.65 + 0.35 * picture(5, 24, 24)
+    frame = ground.clone()
+    frame[:, 20:44, left : left + 24] = square
+    return frame, there
+
+
+def ghost(trust: Trust) -> float:
+    """How much of the square stays where it was: 0 as painted afresh, 1 as it was painted before."""
+    (first, was), (second, _), (third, is_now) = (square_at(left) for left in (20, 28, 36))
+    painted = paint_clip([first, second, third], trust)
+    uncovered = was & ~is_now
+    fresh = paint_alone(third)[:, uncovered]
+    left_behind = painted[0][:, uncovered] - fresh
+    return (((painted[2][:, uncovered] - fresh) * left_behind).sum() / left_behind.square().sum()).item()
+
+
+def test_what_is_uncovered_keeps_nothing_of_what_covered_it() -> None:
+    assert abs(ghost(measured)) < 0.1
+    assert ghost(blind) > 0.2
+
+
+# ---- what rests
+
+
+def luma(frame: Tensor) -> float:
+    """Mean brightness, of 255."""
+    return 255 * frame.mean().item()
+
+
+def cut_off(frame: Tensor) -> Tensor:
+    """The fault: levels are cut off where they should be rounded."""
+    return (frame * 255).floor() / 255
+
+
+def test_a_still_scene_gets_neither_darker_nor_brighter() -> None:
+    """Without a style there is nothing to paint towards, and every change of brightness is a drift."""
+    settings = replace(SETTINGS, style_weight=0.0, first_iterations=4, iterations=4)
+    frame, count = picture(2, HEIGHT, WIDTH), 8
+    still = [luma(painted) for painted in paint_clip([frame] * count, settings=settings)]
+    fault = [luma(painted) for painted in paint_clip([frame] * count, keep=cut_off, settings=settings)]
+    assert max(still) - min(still) < 0.3
+    assert fault[-1] < still[-1] - 1
+
+
+# ---- at the border
+
+
+def detail(frame: Tensor) -> float:
+    """Mean squared difference of neighbours along the motion, in the strip that came in."""
+    strip = frame[:, :, -10:]
+    return (strip[..., 1:] - strip[..., :-1]).square().mean().item()
+
+
+def test_what_comes_in_at_the_border_is_painted_and_not_smeared() -> None:
+    world = picture(3, 160, 160)[:, :HEIGHT]
+    clip = [world[:, :, 10 * t : 10 * t + WIDTH] for t in range(3)]  # the camera pans to the right
+    fresh = detail(paint_alone(clip[-1]))
+    ratio, smeared = detail(paint_clip(clip)[-1]) / fresh, detail(paint_clip(clip, blind)[-1]) / fresh
+    assert ratio > 0.35  # less than afresh: what lies beside it is held
+    assert smeared < 0.1
