@@ -9,9 +9,10 @@ the target is missed.
 
 stages  One artifact of each stage, written and read back through its shelf, checksums and all. Frames are rendered (or
         the movie's), flow and mask are estimated from them, and for the painted frame stands a painting of that size.
-job     Decoding, flow (DIS, fast), masks, warping and encoding at 640×360 with a method that takes next to no time: with
-        a fresh cache, and with ``--no-cache``. A method that paints for real takes seconds a frame, beside which the cache
-        cannot be seen.
+job     Decoding, flow (DIS, fast), masks, warping and encoding at 640×360 with a method that takes next to no time:
+        with a fresh cache, and with ``--no-cache``. A method that paints for real takes seconds a frame, beside which
+        the cache cannot be seen. Also the processor's time of this process, which other work on the machine does not
+        change, and of the thread that everything waits for: what is saved is packed in another.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,8 +39,9 @@ from vidstyle.media import probe, read_frames, scan
 from vidstyle.pipeline import run
 from vidstyle.pipeline.api import stylize
 from vidstyle.pipeline.painted import PAINTED, Painted
-from vidstyle.store import FLOW, FRAME, MASK, Store, frame_name, quantize_mask
-from vidstyle.stylize.base import Need, Prior, Progress, State
+from vidstyle.store import FLOW, FRAME, MASK, Codec, Shelf, Store, frame_name, quantize_mask
+from vidstyle.stylize.base import Prior, Progress, State
+from vidstyle.stylize.schedule import Turn
 
 HOME = Path(__file__).resolve().parent.parent
 SIZES = {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080)}
@@ -50,11 +53,8 @@ Pixels = np.ndarray
 class Cheap:
     """Carries the previous frame along and mixes it with the present one: two operations a pixel."""
 
-    def needs(self, frame: int, first: int) -> Sequence[Need]:
-        return () if frame == first else (Need(0, frame - 1),)
-
     def step(
-        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, seed: int, progress: Progress
+        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress
     ) -> tuple[Tensor, State | None]:
         for prior in priors:
             frame = torch.lerp(frame, prior.warped, 0.5 * prior.consistency)
@@ -83,10 +83,24 @@ def two_frames(movie: Path | None, size: tuple[int, int]) -> list[Pixels]:
     return [np.array(image) for _, image in read_frames(opened, scan(opened), 0, 2, size)]
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
+@dataclass
+class Times:
+    """Seconds by the clock, of the processor's in all threads, and in the calling thread."""
+
+    wall: float
+    processor: float
+    thread: float
+
+
+def timed(work: Callable[[], Any]) -> Times:
+    started = time.perf_counter(), time.process_time(), time.thread_time()
     work()
-    return time.perf_counter() - started
+    return Times(time.perf_counter() - started[0], time.process_time() - started[1], time.thread_time() - started[2])
+
+
+def best(times: list[Times]) -> Times:
+    """The least of each: what other work on the machine adds is no property of ours."""
+    return Times(min(t.wall for t in times), min(t.processor for t in times), min(t.thread for t in times))
 
 
 def bench_stages(movie: Path | None, painting: Path, folder: Path, rounds: int) -> list[str]:
@@ -98,21 +112,25 @@ def bench_stages(movie: Path | None, painting: Path, folder: Path, rounds: int) 
         prepared = [method.prepare(frame) for frame in frames]
         flow, opposite = method.estimate(*prepared), method.estimate(*reversed(prepared))
         mask = quantize_mask(consistency_map(flow, opposite).numpy())
-        painted = Painted(np.array(Image.open(painting).convert("RGB").resize(size, Image.Resampling.BICUBIC)))
+        picture = Image.open(painting).convert("RGB").resize(size, Image.Resampling.BICUBIC)
         store = Store(folder / name, print)
-        for stage, codec, value in (
-            ("decode", FRAME, frames[0]),
-            ("flow", FLOW, flow.numpy()),
-            ("consistency", MASK, mask),
-            ("stylize", PAINTED, painted),
-        ):
-            shelf = store.shelf(stage, "0" * 32, codec)  # type: ignore[arg-type]
-            write = min(seconds(lambda n=n: shelf.save(frame_name(n), value)) for n in range(rounds))  # type: ignore[misc]
-            read = min(seconds(lambda n=n: shelf.load(frame_name(n))) for n in range(rounds))  # type: ignore[misc]
-            length = shelf.path(frame_name(0)).stat().st_size
-            rows.setdefault(stage, []).append(f"{length / 1e6:.2f} MB, {1000 * write:.1f} / {1000 * read:.1f} ms")
-    head = [f"| one artifact: bytes, write / read | {' | '.join(SIZES)} |", "|---" * (1 + len(SIZES)) + "|"]
+        values: dict[str, tuple[Codec[Any], Any]] = {
+            "decode": (FRAME, frames[0]),
+            "flow": (FLOW, flow.numpy()),
+            "consistency": (MASK, mask),
+            "stylize": (PAINTED, Painted(np.array(picture))),
+        }
+        for stage, (codec, value) in values.items():
+            rows.setdefault(stage, []).append(time_artifact(store.shelf(stage, "0" * 32, codec), value, rounds))
+    head = [f"| one artifact: bytes, ms to write / read | {' | '.join(SIZES)} |", "|---" * (1 + len(SIZES)) + "|"]
     return head + [f"| {stage} | {' | '.join(cells)} |" for stage, cells in rows.items()]
+
+
+def time_artifact(shelf: Shelf[Any], value: Any, rounds: int) -> str:
+    write = best([timed(lambda n=n: shelf.save(frame_name(n), value)) for n in range(rounds)])  # type: ignore[misc]
+    read = best([timed(lambda n=n: shelf.load(frame_name(n))) for n in range(rounds)])  # type: ignore[misc]
+    length = shelf.path(frame_name(0)).stat().st_size
+    return f"{length / 1e6:.2f} MB, {1000 * write.thread:.1f} / {1000 * read.thread:.1f}"
 
 
 def bench_job(movie: Path, folder: Path, rounds: int) -> tuple[list[str], bool]:
@@ -120,30 +138,35 @@ def bench_job(movie: Path, folder: Path, rounds: int) -> tuple[list[str], bool]:
     run.build_stylizer = lambda plan, device: Cheap()  # type: ignore[assignment]
     style = HOME / "sample_videos" / "brushwork.jpg"
 
-    def job(name: str, **asked: Any) -> float:
+    def job(name: str, **asked: Any) -> Times:
         output = folder / f"{name}.mp4"
         output.unlink(missing_ok=True)
-        return seconds(
-            lambda: stylize(movie, output, style, width=640, height=360, flow={"preset": "fast"}, device="cpu", **asked)
-        )
+        size = {"width": 640, "height": 360}
+        return timed(lambda: stylize(movie, output, style, flow={"preset": "fast"}, device="cpu", **size, **asked))
 
     job("warm-up", use_cache=False)
-    times: dict[str, list[float]] = {"without a cache": [], "with a fresh cache": [], "again, everything cached": []}
+    without, fresh, again = "without a cache", "with a fresh cache", "again, everything cached"
+    times: dict[str, list[Times]] = {without: [], fresh: [], again: []}
     for number in range(rounds):
         cache = folder / f"cache-{number}"
-        times["without a cache"].append(job("without", use_cache=False))
-        times["with a fresh cache"].append(job("with", cache_dir=cache))
-        times["again, everything cached"].append(job("with", cache_dir=cache))
+        times[without].append(job("without", use_cache=False))
+        times[fresh].append(job("with", cache_dir=cache))
+        times[again].append(job("with", cache_dir=cache))
     assert (folder / "with.mp4").read_bytes() == (folder / "without.mp4").read_bytes()
     size = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
     frames = len(scan(probe(movie)))
-    best = {name: min(taken) for name, taken in times.items()}
-    cost = best["with a fresh cache"] / best["without a cache"] - 1
-    rows = [f"| a job of {frames} frames at 640×360 | ms a frame |", "|---|---|"]
-    rows += [f"| {name} | {1000 * taken / frames:.1f} |" for name, taken in best.items()]
-    rows.append(f"| bytes in the cache, a frame | {size / frames / 1e6:.2f} MB |")
-    rows.append(f"| **caching costs** (at most {TARGET:.0%}) | {cost:+.0%}{'' if cost <= TARGET else ', **missed**'} |")
-    return rows, cost <= TARGET
+    rows = [
+        f"| a job of {frames} frames at 640×360, ms a frame | by the clock | processor | of it in the main thread |",
+        "|---|---|---|---|",
+    ]
+    of = {name: best(taken) for name, taken in times.items()}
+    for name, taken in of.items():
+        cells = (1000 * seconds / frames for seconds in (taken.wall, taken.processor, taken.thread))
+        rows.append(f"| {name} | {' | '.join(f'{cell:.1f}' for cell in cells)} |")
+    costs = [getattr(of[fresh], kind) / getattr(of[without], kind) - 1 for kind in ("wall", "processor", "thread")]
+    rows.append(f"| **caching costs** (at most {TARGET:.0%} by the clock) | {' | '.join(f'{c:+.0%}' for c in costs)} |")
+    rows.append(f"| bytes in the cache, a frame | {size / frames / 1e6:.2f} MB | | |")
+    return rows, costs[0] <= TARGET
 
 
 def main() -> None:

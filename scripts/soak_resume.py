@@ -59,8 +59,9 @@ class Job:
         files = [file for file in (self.cache / "v1").rglob("*") if file.is_file() and ".tmp" not in file.name]
         return {str(f.relative_to(self.cache)): f for f in files if f.relative_to(self.cache).parts[1] != "encode"}
 
-    def is_encoding(self) -> bool:
-        return any(self.output.parent.glob(".*.tmp*"))
+    def is_encoding(self, total: int) -> bool:
+        """Whether everything is painted, and the last frames are on their way into the movie."""
+        return any(self.output.parent.glob(".*.tmp*")) and len(self.artifacts()) >= total
 
     def leftovers(self) -> list[Path]:
         """Temporary files that nobody removed, and what was set aside as damaged."""
@@ -81,7 +82,7 @@ def moments(kills: int, total: int, rng: random.Random) -> list[Moment]:
     return chosen + [("encoding", rng.uniform(0, ENCODE_SECONDS)) for _ in range(encoding)]
 
 
-def kill_at(job: Job, moment: Moment) -> bool:
+def kill_at(job: Job, moment: Moment, total: int) -> bool:
     """Start the job and kill it then; False if it was done before that."""
     phase, when = moment
     process = job.start()
@@ -89,7 +90,7 @@ def kill_at(job: Job, moment: Moment) -> bool:
         while process.poll() is None and len(job.artifacts()) < when:
             time.sleep(POLL_SECONDS)
     else:
-        while phase == "encoding" and process.poll() is None and not job.is_encoding():
+        while phase == "encoding" and process.poll() is None and not job.is_encoding(total):
             time.sleep(POLL_SECONDS)
         time.sleep(when)
     process.kill()
@@ -135,7 +136,7 @@ def soak(options: argparse.Namespace, folder: Path) -> int:
     phases: collections.Counter[str] = collections.Counter()
     for moment in moments(options.kills, total, rng):
         phase, when = moment
-        while not kill_at(killed, moment):
+        while not kill_at(killed, moment, total):
             moment = phase, when = phase, when / 2
         phases[phase] += 1
         print(f"killed while {phase}, with {len(killed.artifacts())} of {total} artifacts", flush=True)

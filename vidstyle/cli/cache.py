@@ -161,7 +161,7 @@ def verify(stages: tuple[str, ...], cache_dir: Path | None, as_json: bool) -> No
 
 
 def show_verified(verified: Verified, leftovers: list[Leftover], as_json: bool) -> None:
-    """Say what was checked, what was found damaged, and what can be done about it."""
+    """A line for each file that is damaged, or that nobody can use."""
     if as_json:
         print_json(
             {

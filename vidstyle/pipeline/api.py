@@ -13,6 +13,7 @@ from vidstyle.pipeline.plan import Plan, make_plan
 from vidstyle.pipeline.request import Request, request_from_plain, request_to_plain
 from vidstyle.pipeline.run import Studio, run, time_left, unpainted
 from vidstyle.store import Job, NoStore, Store, check_replaceable, default_limit, default_root, parse_size
+from vidstyle.store.contents import old_layouts
 
 Path_ = str | os.PathLike[str]
 Listener = Callable[[Event], None]
@@ -113,6 +114,10 @@ def run_without_cache(plan: Plan, monitor: Monitor) -> None:
 
 def run_job(job: Job, plan: Plan, monitor: Monitor, cache_limit: int | None, replaces: bool) -> None:
     """Run the plan of a job, alone on it; ``replaces``: it was allowed to replace the output."""
+    for layout in old_layouts(job.root):
+        monitor.note(
+            f"{layout} in the cache is of an older vidstyle and not used: `vidstyle cache prune --leftovers` removes it"
+        )
     shelves = plan.shelves
     with job.lock(report=monitor.note, uses=[shelf.folder for shelf in shelves]):
         for shelf in shelves:

@@ -93,6 +93,12 @@ def read_contents(root: Path) -> Contents:
     return contents
 
 
+def old_layouts(root: Path) -> list[str]:
+    """The names of folders that an older vidstyle has made, and that are not used any more."""
+    layouts = (_LAYOUT.fullmatch(entry.name) for entry in entries(root))
+    return [layout[0] for layout in layouts if layout is not None and int(layout[1]) < _OURS]
+
+
 def shelf_folders(root: Path) -> Iterator[Path]:
     """The folders of all shelves, in order of their names."""
     for stage in entries(root / LAYOUT):
