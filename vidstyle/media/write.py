@@ -266,9 +266,9 @@ def _is_rgb(pix_fmt: str) -> bool:
 
 
 def _bits(pix_fmt: str) -> int:
-    """Bits per component of a pixel format; 8 for one that PyAV does not know."""
+    """Bits per component that a pixel format takes, 8 to 16; 8 for one that PyAV does not know."""
     try:
-        return int(av.VideoFormat(pix_fmt).components[0].bits)
+        return min(max(int(av.VideoFormat(pix_fmt).components[0].bits), 8), 16)
     except ValueError:
         return 8
 
