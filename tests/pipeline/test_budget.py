@@ -27,7 +27,7 @@ STAGES = ("decode", "flow", "consistency", "stylize")
 
 
 def use_blend(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(run_module, "build_stylizer", lambda plan, device: Blend())
+    patch.setattr(run_module, "build_stylizer", lambda plan, device, masks: Blend())
     patch.setattr(stages_module, "schedule_of", lambda settings: SCHEDULE)
 
 
