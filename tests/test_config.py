@@ -162,7 +162,6 @@ def full_request() -> Request:
         flow_weights="/nets/raft.pth",
         flow_from="/films/flow",
         device="cuda:1",
-        fps=Fraction(30000, 1001),
     )
 
 
