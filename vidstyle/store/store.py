@@ -3,7 +3,7 @@
 ::
 
     <root>/CACHEDIR.TAG                            backup programs leave the folder out
-    <root>/v1/<stage>/<key[:2]>/<key>/about.json   for people: what made this (never read by us)
+    <root>/v1/<stage>/<key[:2]>/<key>/about.json   for people: what made this; its time: when it was used last
     <root>/v1/<stage>/<key[:2]>/<key>/00000/00000042            frame 42
     <root>/v1/<stage>/<key[:2]>/<key>/00000/00000042-00000041   the pair 42 -> 41
     <root>/v1/<stage>/<key[:2]>/<key>/shots                     what belongs to no frame
