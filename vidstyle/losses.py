@@ -17,7 +17,8 @@ PIXEL_SCALE = 255.0**2
 def gram_matrix(features: Tensor) -> Tensor:
     """Correlations between channels: ``(N, C, H, W)`` → ``(N, C, C)``, F Fᵀ / (C·H·W).
 
-    Gatys, Ecker, Bethge 2016, normalised as the programs of Johnson 2016 and Ruder 2016 do.
+    Gatys, Ecker, Bethge 2016, normalised as the programs of Johnson 2016 and Ruder 2016 do. Features in bfloat16 are
+    multiplied as such; the result is float32.
     """
     # Channels last, as the encoders' features lie in memory: neither this nor its gradient copies anything.
     flat = features.permute(0, 2, 3, 1).flatten(1, 2)
@@ -26,17 +27,22 @@ def gram_matrix(features: Tensor) -> Tensor:
 
 
 class _SymmetricProduct(torch.autograd.Function):
-    """FᵀF, ``(N, M, C)`` → ``(N, C, C)``, with one product for the gradient where autograd would take two."""
+    """FᵀF, ``(N, M, C)`` → ``(N, C, C)``, with one product for the gradient where autograd would take two.
+
+    bfloat16 comes out as float32, one picture after the other: as a batch the CPU would copy the features first.
+    """
 
     @staticmethod
     def forward(ctx: Any, flat: Tensor) -> Tensor:
         ctx.save_for_backward(flat)
+        if flat.dtype is torch.bfloat16:
+            return torch.stack([one.t() @ one for one in flat]).float()
         return flat.transpose(1, 2) @ flat
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (flat,) = ctx.saved_tensors
-        return flat @ (gradient + gradient.transpose(1, 2))
+        return flat @ (gradient + gradient.transpose(1, 2)).to(flat.dtype)
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:

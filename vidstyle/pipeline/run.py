@@ -102,7 +102,8 @@ def build_stylizer(plan: Plan, device: torch.device) -> Stylizer:
         return NoneStylizer()
     assert plan.weights.encoder is not None
     options = EncoderOptions(settings.pooling, settings.normalized)
-    encoder = load_encoder(settings.encoder, plan.weights.encoder, device, options)
+    precision = plan.stages.inputs.precision
+    encoder = load_encoder(settings.encoder, plan.weights.encoder, device, options, precision)
     check_layers(encoder, (*settings.content_layers, *settings.style_layers))
     images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
     return OptimizeStylizer(settings, encoder, images, plan.size)

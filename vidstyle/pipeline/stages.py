@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from vidstyle.config import DecodeSettings, NoneSettings
 from vidstyle.errors import InputError
 from vidstyle.media import Movie, Timeline, find_cuts, shots
+from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.painted import PAINTED, Painted
 from vidstyle.pipeline.request import Request
 from vidstyle.store import FLOW, FRAME, JSON, MASK, FlowFolder, Shelf, Store, content_key, file_digest
 from vidstyle.structure import to_plain
 
 # Raised when a stage's result changes for the same settings and inputs; only what depends on it is made again.
-VERSIONS = {"scan": 1, "decode": 1, "flow": 1, "consistency": 1, "stylize": 1, "encode": 1}
+VERSIONS = {"scan": 1, "decode": 1, "flow": 1, "consistency": 1, "stylize": 2, "encode": 1}
 
 Shot = tuple[int, int]  # half-open range of frame numbers
 Floats = NDArray[np.float32]
@@ -36,6 +37,7 @@ class Inputs:
     weights: str | None  # of the encoder; None where the method takes none
     device: str  # cpu, cuda or mps: results differ between kinds, not between cards
     flow: tuple[str, ...] = ()  # what flow is made from besides frames; nothing for DIS
+    precision: str = "float32"  # of the encoder's numbers, as chosen: what "auto" means differs between machines
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,15 @@ def digest_inputs(request: Request, store: Store, weights: Weights, device: str)
         digest_flow_inputs(request, store, weights, device),
         styles=tuple(file_digest(Path(style.path), memo) for style in request.styles),
         weights=None if weights.encoder is None else file_digest(weights.encoder, memo),
+        precision=stylize_precision(request, device),
     )
+
+
+def stylize_precision(request: Request, device: str) -> str:
+    """The type of the numbers that the request is painted with on this kind of device."""
+    if isinstance(request.stylize, NoneSettings):
+        return "float32"
+    return choose_precision(request.stylize.precision, device)
 
 
 def digest_flow_inputs(request: Request, store: Store, weights: Weights, device: str) -> Inputs:
@@ -95,15 +105,16 @@ class Stages:
         """The key of the painting of the shot that begins at frame ``first``."""
         if isinstance(self.request.stylize, NoneSettings):
             return self.seed_key(first)
-        return self.key("stylize", None, self.seed_key(first), self.inputs.device)
+        return self.key("stylize", None, self.seed_key(first), self.inputs.device, self.inputs.precision)
 
     def seed_key(self, first: int) -> str:
-        """The same but for the device: every device draws the same random numbers."""
+        """The same but for the device and its precision: every device draws the same random numbers."""
         settings = self.request.stylize_settings
         if isinstance(settings, NoneSettings):
             return self.key("stylize", settings, self.decode_key)
         inputs = (self.decode_key, self.consistency_key, *self.inputs.styles, str(self.inputs.weights))
-        return self.key("stylize", settings, *inputs, str(first))
+        # What was asked for is not what counts, but what was chosen.
+        return self.key("stylize", dataclasses.replace(settings, precision="auto"), *inputs, str(first))
 
     def stylize(self, first: int) -> Shelf[Painted]:
         about = {"styles": [style.path for style in self.request.styles], "first_frame": first}
