@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from vidstyle import losses
 from vidstyle.config import OptimizeSettings
 from vidstyle.nets.encoder import Encoder
 from vidstyle.stylize.base import Need, Prior, Progress, State
+from vidstyle.stylize.ease import pixel_ease
 from vidstyle.stylize.minimize import minimize
 
 
@@ -23,6 +25,14 @@ class Targets:
 
     content: dict[str, Tensor]
     style: dict[str, Tensor]
+
+    @cached_property
+    def content_energy(self) -> dict[str, Tensor]:
+        return {layer: losses.energy(target) for layer, target in self.content.items()}
+
+    @cached_property
+    def style_energy(self) -> dict[str, Tensor]:
+        return {layer: losses.energy(target) for layer, target in self.style.items()}
 
 
 class OptimizeStylizer:
@@ -62,7 +72,7 @@ class OptimizeStylizer:
     ) -> tuple[Tensor, State | None]:
         batch = channels_last(frame[None])
         with torch.no_grad():
-            targets = Targets(self.encoder(batch, self.settings.content_layers), self.style_grams)
+            targets = self.targets(batch)
         stylized = minimize(
             lambda x: losses.weighted_sum(self.terms(x, targets, priors), self.weights()),
             self.start(batch, priors, seed),
@@ -70,11 +80,17 @@ class OptimizeStylizer:
             iterations=self.settings.iterations if priors else self.settings.first_iterations,
             learning_rate=self.settings.learning_rate,
             history=self.settings.history,
+            ease=pixel_ease(self.settings, priors),
             stop_change=self.settings.stop_change,
             stop_window=self.settings.stop_window,
             progress=progress,
         )
         return stylized[0].clamp(0, 1), None
+
+    def targets(self, batch: Tensor) -> Targets:
+        """What the frame ``(1, 3, H, W)`` is pulled towards."""
+        content = self.encoder(batch, self.settings.content_layers)
+        return Targets({layer: value.float() for layer, value in content.items()}, self.style_grams)
 
     def weights(self) -> dict[str, float]:
         s = self.settings
@@ -90,11 +106,11 @@ class OptimizeStylizer:
         features = self.encoder(channels_last(x), (*targets.content, *targets.style))
         terms = {
             "content": sum_over(
-                losses.content_loss(features[layer], target) / losses.energy(target)
+                losses.content_loss(features[layer].float(), target) / targets.content_energy[layer]
                 for layer, target in targets.content.items()
             ),
             "style": sum_over(
-                losses.style_loss(features[layer], target) / losses.energy(target)
+                losses.style_loss(features[layer], target) / targets.style_energy[layer]
                 for layer, target in targets.style.items()
             ),
             "tv": losses.total_variation(x),
@@ -119,7 +135,8 @@ class OptimizeStylizer:
     def seconds_per_frame(self, size: tuple[int, int]) -> tuple[float, float]:
         """Timed on a few iterations of a grey frame."""
         frame = torch.full((3, size[1], size[0]), 0.5, device=self.device)
-        targets = Targets(self.encoder(frame[None], self.settings.content_layers), self.style_grams)
+        with torch.no_grad():
+            targets = self.targets(channels_last(frame[None]))
         times = []
         for _ in range(3):
             started = time.monotonic()
