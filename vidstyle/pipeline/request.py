@@ -11,6 +11,7 @@ from typing import Any
 
 from vidstyle.config import (
     METHODS,
+    QUALITIES,
     RAFT_METHODS,
     ConsistencySettings,
     EncodeSettings,
@@ -19,6 +20,8 @@ from vidstyle.config import (
     OptimizeSettings,
     ShotSettings,
     StyleSettings,
+    one_of,
+    with_quality,
 )
 from vidstyle.errors import InputError
 from vidstyle.structure import from_plain, to_plain
@@ -99,7 +102,8 @@ def request_to_plain(request: Request) -> dict[str, Any]:
 def request_from_plain(table: Mapping[str, Any]) -> Request:
     """A Request from a job file, a settings file or the command line's options.
 
-    The table has Request's names, and ``method``; ``stylize`` holds the settings of that method.
+    The table has Request's names, ``method``, whose settings ``stylize`` holds, and may have ``quality``, a name of
+    ``QUALITIES``: the request holds what that stands for.
 
     Raises:
         InputError: something is unknown, missing or of the wrong type.
@@ -108,6 +112,10 @@ def request_from_plain(table: Mapping[str, Any]) -> Request:
     method = rest.pop("method", "optimize")
     if not isinstance(method, str) or method not in METHODS:
         raise InputError(f"--method is one of {', '.join(METHODS)}; not {method!r}")
+    quality = rest.pop("quality", "standard")
+    one_of("--quality", quality, tuple(QUALITIES))
+    if METHODS[method] is OptimizeSettings:
+        rest = with_quality(rest, quality)
     # Which settings a method takes only its name tells, so they are read first.
     rest["stylize"] = from_plain(METHODS[method], rest.get("stylize", {}), "[stylize]")
     request = from_plain(Request, rest, "the settings")
