@@ -281,3 +281,52 @@ def test_a_bad_table_is_refused_in_one_line(table: dict[str, Any], message: str)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+# ---- qualities
+
+
+@pytest.mark.parametrize("quality", config.QUALITIES)
+def test_a_quality_stands_for_settings_and_the_request_holds_those(quality: str) -> None:
+    request = request_from_plain(minimal(quality=quality))
+    assert request.stylize == OptimizeSettings(**config.QUALITIES[quality].get("stylize", {}))
+    plain = request_to_plain(request)
+    assert "quality" not in plain
+    assert request_from_plain(plain) == request  # whatever the quality comes to stand for
+
+
+def test_the_standard_quality_is_the_defaults() -> None:
+    assert request_from_plain(minimal(quality="standard")) == request_from_plain(minimal())
+
+
+def test_a_better_quality_is_more_work() -> None:
+    asked = [request_from_plain(minimal(quality=name)).stylize for name in ("draft", "standard", "best")]
+    counts = [(s.first_iterations, s.iterations) for s in asked if isinstance(s, OptimizeSettings)]
+    assert counts == sorted(counts)
+    assert len(set(counts)) == 3
+
+
+def test_what_is_given_otherwise_goes_before_the_quality() -> None:
+    table = minimal(quality="draft", stylize={"iterations": 33, "tv_weight": 0.5})
+    stylize = request_from_plain(table).stylize
+    assert isinstance(stylize, OptimizeSettings)
+    assert (stylize.iterations, stylize.tv_weight) == (33, 0.5)
+    assert stylize.first_iterations == config.QUALITIES["draft"]["stylize"]["first_iterations"]
+    assert table["stylize"] == {"iterations": 33, "tv_weight": 0.5}
+
+
+def test_a_method_without_schedule_has_no_use_for_a_quality() -> None:
+    assert request_from_plain(minimal(method="none", quality="best")).stylize == NoneSettings()
+
+
+@pytest.mark.parametrize("method", ["optimize", "none"])
+@pytest.mark.parametrize("quality", ["superb", 3, None, ["draft"]])
+def test_an_unknown_quality_is_refused_with_the_known_ones(quality: Any, method: str) -> None:
+    with pytest.raises(InputError, match="--quality is one of draft, standard, best; not"):
+        request_from_plain(minimal(quality=quality, method=method))
+
+
+@pytest.mark.parametrize("stylize", [3, ["a"], "fast"])
+def test_a_section_that_is_no_table_is_refused_with_a_quality_too(stylize: Any) -> None:
+    with pytest.raises(InputError, match="must be a table"):
+        request_from_plain(minimal(quality="draft", stylize=stylize))

@@ -20,8 +20,8 @@ from vidstyle.store import frame_name
 
 
 def pixels(plan: Plan, frame: int) -> np.ndarray:
-    first = max(first for first, _ in plan.shots if first <= frame)
-    stored = plan.stages.stylize(first).load(frame_name(frame))
+    shot = max(shot for shot in plan.shots if shot[0] <= frame)
+    stored = plan.stages.stylize(shot).load(frame_name(frame))
     assert stored is not None
     return stored.value.pixels
 
@@ -32,7 +32,7 @@ def test_styles_take_turns_by_the_time_of_the_movie(empty: Work, reference: Work
     styles = [{"path": str(empty.style), "at": str(until)}, {"path": str(other_style), "at": str(then)}]
     empty.paint(style=styles)
     plan, alone = empty.plan(styles=styles), reference.plan()
-    assert plan.stages.stylize_key(0) != alone.stages.stylize_key(0)
+    assert plan.stages.stylize_key((0, CUT), 0) != alone.stages.stylize_key((0, CUT), 0)
     for frame in range(3):  # the first style alone, up to its time
         np.testing.assert_array_equal(pixels(plan, frame), pixels(alone, frame))
     assert (pixels(plan, 4) != pixels(alone, 4)).any()
@@ -106,7 +106,7 @@ def test_a_still_mask_parts_the_frame(empty: Work, reference: Work, other_style:
     # Another mask is another painting, from the same frames and flow.
     draw_mask(mask, slice(40, 96))
     other = empty.plan(styles=styles, end="1/5")
-    assert other.stages.stylize_key(0) != plan.stages.stylize_key(0)
+    assert other.stages.stylize_key((0, CUT), 0) != plan.stages.stylize_key((0, CUT), 0)
     assert other.stages.consistency_key == plan.stages.consistency_key
 
 

@@ -72,11 +72,14 @@ def test_a_flipped_bit_anywhere_is_noticed_said_and_set_aside(copy: Work) -> Non
     plan = plan_of(copy, events)
     shelves: dict[Path, Shelf[Any]] = {shelf.folder: shelf for shelf in plan.shelves}
     files = all_artifacts(copy)
+    of_stage: dict[str, list[tuple[Path, Shelf[Any]]]] = {}
+    for file in files:
+        shelf = next(shelf for folder, shelf in shelves.items() if folder in file.parents)
+        of_stage.setdefault(shelf.stage, []).append((file, shelf))
     rng = random.Random(1)
     stages = set()
     for number in range(FLIPS):
-        file = rng.choice(files)
-        shelf = next(shelf for folder, shelf in shelves.items() if folder in file.parents)
+        file, shelf = rng.choice(rng.choice(list(of_stage.values())))
         good = file.read_bytes()
         stages.add(shelf.stage)
         assert shelf.load(file.name) is not None

@@ -17,6 +17,7 @@ from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.store import frame_to_float, quantize_frame
 from vidstyle.stylize.base import Prior
 from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.schedule import Turn
 
 WIDTH, HEIGHT = SIZE = (96, 64)
 #: The weights of the defaults: the faults would come from them.
@@ -54,7 +55,7 @@ def paint_clip(
             now, before = method.prepare(frame), method.prepare(frames[number - 1])
             back, there = method.estimate(now, before), method.estimate(before, now)
             priors = [Prior(painted[-1], backward_warp(painted[-1], back), trust(consistency_map(back, there)))]
-        painted.append(keep(stylizer.step(frame, priors, None, seed=number, progress=ignore)[0]))
+        painted.append(keep(stylizer.step(frame, priors, None, turn=Turn(0, number), seed=number, progress=ignore)[0]))
     return painted
 
 

@@ -172,3 +172,26 @@ def test_lbfgs_does_not_care_for_the_unit_of_the_loss(unit: float) -> None:
         iterations=60,
     )
     torch.testing.assert_close(found, target, atol=1e-3, rtol=0)
+
+
+# ---- the hint at how far each pixel goes
+
+
+def test_a_hint_that_all_are_alike_changes_nothing() -> None:
+    found = [
+        minimize(bowl, torch.zeros(1, 3, 5, 7), optimizer="lbfgs", iterations=8, ease=ease)
+        for ease in (None, torch.ones(5, 7))
+    ]
+    assert torch.equal(*found)
+
+
+def test_a_right_hint_finds_the_minimum_sooner() -> None:
+    steep = torch.logspace(0, 3, 35).view(5, 7)
+
+    def valley(x: Tensor) -> Tensor:
+        return (steep * (x - target()).square()).mean()
+
+    def left(ease: Tensor | None) -> float:
+        return valley(minimize(valley, torch.zeros(1, 3, 5, 7), optimizer="lbfgs", iterations=12, ease=ease)).item()
+
+    assert left(1 / steep) < 0.01 * left(None)

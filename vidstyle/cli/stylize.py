@@ -53,6 +53,8 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @overwrite_option
 @click.option("--method", type=click.Choice(list(config.METHODS)), default=None,
               help="How frames are painted  [default: optimize]")  # fmt: skip
+@click.option("--quality", type=click.Choice(list(config.QUALITIES)), default=None,
+              help="How thoroughly frames are painted; other options go before it  [default: standard]")  # fmt: skip
 @click.option("--width", type=int, help="Work at this width, in pixels  [default: the movie's]")
 @click.option("--height", type=int, help="Work at this height, in pixels; the other side follows")
 @click.option("--fps", type=Rate(), help="Pictures as a movie: so many a second  [default: 25]")
@@ -86,6 +88,8 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @setting("stylize", "seed", type=int, help="Of the random numbers  [default: 0]")
 @setting("stylize", "encoder", type=click.Choice(["compact", "vgg19"]),
          help="The network that sees style and content  [default: compact, which is built in]")  # fmt: skip
+@setting("stylize", "precision", type=click.Choice(["auto", "float32", "bfloat16"]),
+         help="Of the encoder's numbers; auto: bfloat16 on CPUs made for it  [default: auto]")  # fmt: skip
 @click.option("--encoder-weights", type=PATH, help="Weights of the encoder, .safetensors or .pth")
 @setting("stylize", "pooling", type=click.Choice(["max", "average"]), help="vgg19 only  [default: max]")
 @setting("stylize", "normalized", flag="--normalized/--no-normalized",

@@ -22,6 +22,7 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
 
     Gatys, Ecker, Bethge 2016, normalised as the programs of Johnson 2016 and Ruder 2016 do. With a ``mask`` ``(H, W)``
     in [0, 1], each position counts by it, and its sum takes the place of H·W (Gatys 2017, guided Gram matrices).
+    Features in bfloat16 are multiplied as such; the result is float32.
     """
     # Channels last, as the encoders' features lie in memory: neither this nor its gradient copies anything.
     flat = features.permute(0, 2, 3, 1).flatten(1, 2)
@@ -32,17 +33,22 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 class _SymmetricProduct(torch.autograd.Function):
-    """FᵀF, ``(N, M, C)`` → ``(N, C, C)``, with one product for the gradient where autograd would take two."""
+    """FᵀF, ``(N, M, C)`` → ``(N, C, C)``, with one product for the gradient where autograd would take two.
+
+    bfloat16 comes out as float32, one picture after the other: as a batch the CPU would copy the features first.
+    """
 
     @staticmethod
     def forward(ctx: Any, flat: Tensor) -> Tensor:
         ctx.save_for_backward(flat)
+        if flat.dtype is torch.bfloat16:
+            return torch.stack([one.t() @ one for one in flat]).float()
         return flat.transpose(1, 2) @ flat
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (flat,) = ctx.saved_tensors
-        return flat @ (gradient + gradient.transpose(1, 2))
+        return flat @ (gradient + gradient.transpose(1, 2)).to(flat.dtype)
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:

@@ -75,16 +75,39 @@ def find_weights(name: str, path: Path | None = None, say: Callable[[str], None]
     return path or ENCODERS[name].find(say)
 
 
-def load_encoder(name: str, weights: Path, device: torch.device, options: EncoderOptions | None = None) -> Encoder:
+class ReducedEncoder:
+    """An encoder with weights in bfloat16: takes frames in float32, gives features in bfloat16."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.layers = encoder.layers
+
+    def __call__(self, frames: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        return self.encoder(frames.bfloat16(), layers)
+
+
+def load_encoder(
+    name: str,
+    weights: Path,
+    device: torch.device,
+    options: EncoderOptions | None = None,
+    precision: str = "float32",
+) -> Encoder:
     """An encoder ready to use: frozen, in evaluation mode, on ``device``.
 
+    Args:
+        precision: "float32", or "bfloat16", which gives a ``ReducedEncoder``.
     Raises:
         WeightsError: the file does not hold this network.
     """
     network = ENCODERS[name].build(read_weights(weights), options or EncoderOptions())
     # channels_last: the CPU's convolutions are several times faster in it.
     network = network.to(device).to(memory_format=torch.channels_last).eval()
-    return cast(Encoder, network.requires_grad_(False))
+    encoder = cast(Encoder, network.requires_grad_(False))
+    if precision == "float32":
+        return encoder
+    network.bfloat16()
+    return ReducedEncoder(encoder)
 
 
 def check_layers(encoder: Encoder, layers: Iterable[str]) -> None:

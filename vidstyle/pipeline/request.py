@@ -12,6 +12,7 @@ from typing import Any
 
 from vidstyle.config import (
     METHODS,
+    QUALITIES,
     RAFT_METHODS,
     ConsistencySettings,
     EncodeSettings,
@@ -20,6 +21,8 @@ from vidstyle.config import (
     OptimizeSettings,
     ShotSettings,
     StyleSettings,
+    one_of,
+    with_quality,
 )
 from vidstyle.errors import InputError
 from vidstyle.pipeline.scenes import read_scenes
@@ -110,8 +113,8 @@ def request_to_plain(request: Request) -> dict[str, Any]:
 def request_from_plain(table: Mapping[str, Any]) -> Request:
     """A Request from a job file, a settings file or the command line's options.
 
-    The table has Request's names, and ``method``; ``stylize`` holds the settings of that method. ``scenes`` names a
-    file of cuts.
+    The table has Request's names, ``method``, whose settings ``stylize`` holds, and may have ``quality``, a name of
+    ``QUALITIES``: the request holds what that stands for. ``scenes`` names a file of cuts.
 
     Raises:
         InputError: something is unknown, missing or of the wrong type.
@@ -120,6 +123,10 @@ def request_from_plain(table: Mapping[str, Any]) -> Request:
     method = rest.pop("method", "optimize")
     if not isinstance(method, str) or method not in METHODS:
         raise InputError(f"--method is one of {', '.join(METHODS)}; not {method!r}")
+    quality = rest.pop("quality", "standard")
+    one_of("--quality", quality, tuple(QUALITIES))
+    if METHODS[method] is OptimizeSettings:
+        rest = with_quality(rest, quality)
     # Which settings a method takes only its name tells, so they are read first.
     if (scenes := rest.pop("scenes", None)) is not None:
         if not isinstance(scenes, str):

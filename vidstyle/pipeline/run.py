@@ -149,7 +149,8 @@ def build_stylizer(plan: Plan, device: torch.device, masks: Masks) -> Stylizer:
         return NoneStylizer()
     assert plan.weights.encoder is not None
     options = EncoderOptions(settings.pooling, settings.normalized)
-    encoder = load_encoder(settings.encoder, plan.weights.encoder, device, options)
+    precision = plan.stages.inputs.precision
+    encoder = load_encoder(settings.encoder, plan.weights.encoder, device, options, precision)
     check_layers(encoder, (*settings.content_levels, *settings.style_levels))
     images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
     return OptimizeStylizer(settings, encoder, images, plan.size, style_shares(plan, settings, masks, device))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vidstyle.config import FPS, DecodeSettings, NoneSettings
 from vidstyle.errors import InputError
 from vidstyle.media import Movie, Timeline, find_cuts, picture_files, shots
+from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.painted import PAINTED, Painted
 from vidstyle.pipeline.request import Request
 from vidstyle.pipeline.scenes import cut_frames
@@ -22,7 +23,7 @@ from vidstyle.structure import to_plain
 from vidstyle.stylize.schedule import Shot, pass_settings, schedule_of
 
 # Raised when a stage's result changes for the same settings and inputs; only what depends on it is made again.
-VERSIONS = {"scan": 1, "decode": 1, "flow": 1, "consistency": 1, "stylize": 1, "encode": 2}
+VERSIONS = {"scan": 1, "decode": 1, "flow": 1, "consistency": 1, "stylize": 2, "encode": 2}
 # The same for flow that a network estimates: flow of DIS stays.
 FLOW_NETWORK_VERSION = "2"  # 16 updates by default
 
@@ -41,6 +42,7 @@ class Inputs:
     device: str  # cpu, cuda or mps: results differ between kinds, not between cards
     masks: tuple[str, ...] = ()  # of the styles that have one, in order
     flow: tuple[str, ...] = ()  # what flow is made from besides frames; nothing for DIS
+    precision: str = "float32"  # of the encoder's numbers, as chosen: what "auto" means differs between machines
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,15 @@ def digest_inputs(request: Request, store: Store, weights: Weights, device: str)
         styles=tuple(file_digest(Path(style.path), memo) for style in request.styles),
         masks=tuple(file_digest(Path(style.mask), memo) for style in request.styles if style.mask),
         weights=None if weights.encoder is None else file_digest(weights.encoder, memo),
+        precision=stylize_precision(request, device),
     )
+
+
+def stylize_precision(request: Request, device: str) -> str:
+    """The type of the numbers that the request is painted with on this kind of device."""
+    if isinstance(request.stylize, NoneSettings):
+        return "float32"
+    return choose_precision(request.stylize.precision, device)
 
 
 def digest_flow_inputs(request: Request, store: Store, weights: Weights, device: str) -> Inputs:
@@ -110,17 +120,19 @@ class Stages:
         """The key of what a pass paints in a shot."""
         if isinstance(self.request.stylize, NoneSettings):
             return self.seed_key(shot, pass_number)
-        return self.key("stylize", None, self.seed_key(shot, pass_number), self.inputs.device)
+        return self.key("stylize", None, self.seed_key(shot, pass_number), self.inputs.device, self.inputs.precision)
 
     def seed_key(self, shot: Shot, pass_number: int) -> str:
-        """The same but for the device: every device draws the same random numbers."""
+        """The same but for the device and its precision: every device draws the same random numbers."""
         settings = self.request.stylize_settings
         if isinstance(settings, NoneSettings):
             return self.key("stylize", settings, self.decode_key)
         extent = self.schedule.extent(pass_number, shot)
         flow = (self.consistency_key,) if extent else ()  # what looks at no other frame takes no flow
         inputs = (self.decode_key, *flow, *self.inputs.styles, str(self.inputs.weights), *self.inputs.masks)
-        return self.key("stylize", pass_settings(settings, pass_number), *inputs, *map(str, extent))
+        # What was asked for is not what counts, but what was chosen.
+        chosen = dataclasses.replace(settings, precision="auto")
+        return self.key("stylize", pass_settings(chosen, pass_number), *inputs, *map(str, extent))
 
     def mask(self, path: Path, digest: str) -> Shelf[Picture]:
         """The decoded frames of a mask's movie, as those of any movie."""
@@ -132,7 +144,7 @@ class Stages:
     def stylize(self, shot: Shot, pass_number: int | None = None) -> Shelf[Painted]:
         """What a pass paints in a shot; without a number the last pass, which is what goes into the movie."""
         number = self.schedule.passes - 1 if pass_number is None else pass_number
-        about = {"styles": [style.path for style in self.request.styles], "shot": list(shot), "pass": number + 1}
+        about = {"styles": [style.path for style in self.request.styles], "first_frame": shot[0], "pass": number + 1}
         settings = {**to_plain(self.request.stylize_settings), **about}
         return self.shelf("stylize", self.stylize_key(shot, number), PAINTED, settings)
 

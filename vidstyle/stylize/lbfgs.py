@@ -10,6 +10,7 @@ from torch import Tensor
 FIRST_CHANGE = 0.01  # of the pixel that changes most, in the first step, before any curvature is known
 MOST_CHANGE = 0.25  # of any pixel in any step
 LEAST_CURVATURE = 1e-4  # cosine between a step and the gradient's change below which the pair teaches nothing
+BOLDNESS = 2.0  # factor on the inverse Hessian before the pairs: its usual scale suits the steepest direction seen
 
 
 class Lbfgs:
@@ -23,12 +24,16 @@ class Lbfgs:
     Args:
         history: pairs of steps and gradient changes that are remembered.
         rate: factor on every step.
+        ease: how far each value goes compared with the others where no pair says otherwise, of the shape of what is
+            moved: the diagonal of the inverse Hessian before the pairs, up to a factor. None: all alike.
+        boldness: see ``BOLDNESS``; 1 is the textbook.
     """
 
-    def __init__(self, history: int, rate: float = 1.0) -> None:
-        self.rate = rate
+    def __init__(self, history: int, rate: float = 1.0, ease: Tensor | None = None, boldness: float = BOLDNESS) -> None:
+        self.rate, self.boldness = rate, boldness
+        self.ease = None if ease is None else ease.flatten()
         self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=history)  # step, change, 1 / (step·change)
-        self.scale = torch.ones(())  # of the inverse Hessian before the pairs
+        self.scale = torch.ones(())  # of the inverse Hessian before the pairs, besides ``ease``
         self.before: tuple[Tensor, Tensor] | None = None
 
     @torch.no_grad()
@@ -36,7 +41,7 @@ class Lbfgs:
         """Move ``x`` (in place, any shape) by one step, given the gradient there."""
         point, slope = x.flatten().clone(), gradient.flatten().clone()
         if self.before is None:
-            self.scale = FIRST_CHANGE / slope.abs().max().clamp_min(1e-30)
+            self.scale = FIRST_CHANGE / self.eased(slope).abs().max().clamp_min(1e-30)
         else:
             self.learn(point - self.before[0], slope - self.before[1])
         self.before = point, slope
@@ -49,7 +54,10 @@ class Lbfgs:
         product = step @ change
         enough = product > LEAST_CURVATURE * step.norm() * change.norm()
         self.pairs.append((step, change, torch.where(enough, 1 / product, torch.zeros_like(product))))
-        self.scale = torch.where(enough, product / (change @ change), self.scale)
+        self.scale = torch.where(enough, self.boldness * product / (change @ self.eased(change)), self.scale)
+
+    def eased(self, values: Tensor) -> Tensor:
+        return values if self.ease is None else values * self.ease
 
     def direction(self, slope: Tensor) -> Tensor:
         """−H·slope by the two-loop recursion."""
@@ -58,7 +66,7 @@ class Lbfgs:
         for step, change, inverse in reversed(self.pairs):
             weights.append(inverse * (step @ q))
             q.addcmul_(change, weights[-1], value=-1)
-        q *= self.scale
+        q = self.eased(q) * self.scale
         for (step, change, inverse), weight in zip(self.pairs, reversed(weights), strict=True):
             q.addcmul_(step, weight - inverse * (change @ q))
         return -q

@@ -15,12 +15,12 @@ DEFAULT_LEARNING_RATE = {"lbfgs": 1.0, "adam": 0.02}
 Step = Callable[[Tensor], None]
 
 
-def lbfgs_step(x: Tensor, rate: float, history: int) -> Step:
-    memory = Lbfgs(history, rate)
+def lbfgs_step(x: Tensor, rate: float, history: int, ease: Tensor | None) -> Step:
+    memory = Lbfgs(history, rate, None if ease is None else ease.expand_as(x))
     return lambda gradient: memory.step(x, gradient)
 
 
-def adam_step(x: Tensor, rate: float, history: int) -> Step:
+def adam_step(x: Tensor, rate: float, history: int, ease: Tensor | None) -> Step:
     adam = torch.optim.Adam([x], lr=rate)
 
     def step(gradient: Tensor) -> None:
@@ -30,7 +30,7 @@ def adam_step(x: Tensor, rate: float, history: int) -> Step:
     return step
 
 
-STEPS: dict[str, Callable[[Tensor, float, int], Step]] = {"lbfgs": lbfgs_step, "adam": adam_step}
+STEPS: dict[str, Callable[[Tensor, float, int, Tensor | None], Step]] = {"lbfgs": lbfgs_step, "adam": adam_step}
 
 
 def minimize(
@@ -40,7 +40,8 @@ def minimize(
     optimizer: str,
     iterations: int,
     learning_rate: float | None = None,
-    history: int = 100,
+    history: int = 20,
+    ease: Tensor | None = None,
     stop_change: float = 0.0,
     stop_window: int = 50,
     progress: Callable[[float], None] = lambda share: None,
@@ -51,6 +52,7 @@ def minimize(
         loss: frames ``(N, 3, H, W)`` → scalar.
         optimizer: a name of ``STEPS``: "lbfgs" or "adam".
         history: L-BFGS's memory, in steps.
+        ease: L-BFGS's guess of how far each pixel goes compared with the others, broadcast to ``start``.
         stop_change: end when the loss has changed by less than this share over ``stop_window`` iterations.
         progress: called with the share done before every evaluation; may raise to stop.
     Returns:
@@ -58,7 +60,7 @@ def minimize(
     """
     x = start.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
     rate = DEFAULT_LEARNING_RATE[optimizer] if learning_rate is None else learning_rate
-    step = STEPS[optimizer](x, rate, history)
+    step = STEPS[optimizer](x, rate, history, ease)
     window_start: Tensor | None = None
     for iteration in range(iterations):
         progress(iteration / iterations)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from vidstyle.config import OptimizeSettings
 from vidstyle.nets.encoder import Encoder
 from vidstyle.stylize.base import Prior, Progress, State
 from vidstyle.stylize.colors import grey, luma, match_colors, match_luma, with_luma
+from vidstyle.stylize.ease import pixel_ease
 from vidstyle.stylize.minimize import minimize
 from vidstyle.stylize.mixing import Shares
 from vidstyle.stylize.schedule import Turn, first_temporal_pass
@@ -27,6 +29,10 @@ class Targets:
     frame: Tensor
     content: dict[str, Tensor]
     style: list[Goal]
+
+    @cached_property
+    def content_energy(self) -> dict[str, Tensor]:
+        return {layer: losses.energy(target) for layer, target in self.content.items()}
 
 
 class OptimizeStylizer:
@@ -76,6 +82,7 @@ class OptimizeStylizer:
             iterations=self.settings.iterations if priors else self.settings.first_iterations,
             learning_rate=self.settings.learning_rate,
             history=self.settings.history,
+            ease=pixel_ease(self.settings, held_to),
             stop_change=self.settings.stop_change,
             stop_window=self.settings.stop_window,
             progress=progress,
@@ -86,7 +93,8 @@ class OptimizeStylizer:
     @torch.no_grad()
     def targets(self, batch: Tensor, number: int = 0) -> Targets:
         """What a frame ``(1, 3, H, W)`` is to become."""
-        content = self.encoder(batch, self.settings.content_levels)
+        found = self.encoder(batch, self.settings.content_levels)
+        content = {layer: value.float() for layer, value in found.items()}
         fit = FITTED_STYLES.get(self.settings.keep_colors)
         statistics = [self.style.measure(fit(image, batch)) for image in self.style.images] if fit else None
         return Targets(batch, content, self.style.goals(self.shares_at(number), statistics))
@@ -115,7 +123,7 @@ class OptimizeStylizer:
         levels = self.settings.content_levels
         terms = {
             "content": sum_over(
-                levels[layer] * losses.content_loss(features[0, layer], target) / losses.energy(target)
+                levels[layer] * losses.content_loss(features[0, layer].float(), target) / targets.content_energy[layer]
                 for layer, target in targets.content.items()
             ),
             "style": self.style(features, targets.style),

@@ -60,6 +60,8 @@ class StyleTerm:
         self.encoder = encoder
         self.loss = STYLE_LOSSES[settings.style_loss]
         self.weights = settings.style_levels
+        # Only Gram matrices are known to bear an encoder of reduced precision all the way.
+        self.is_gram = settings.style_loss == "gram"
         scales = [style.scale for style in settings.styles]
         self.images = [resize_style(image, size, scale) for image, scale in zip(styles, scales, strict=True)]
 
@@ -80,7 +82,7 @@ class StyleTerm:
         for octave, picture in enumerate(octaves(batch, self.loss.octaves)):
             layers = (*self.weights, *(others if octave == 0 else ()))
             for name, value in self.encoder(channels_last(picture), layers).items():
-                found[octave, name] = value
+                found[octave, name] = value if self.is_gram else value.float()
         return found
 
     def goals(self, shares: Shares, statistics: Sequence[Mapping[Level, Statistics]] | None = None) -> list[Goal]:
