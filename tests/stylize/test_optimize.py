@@ -14,7 +14,7 @@ from tests.stylize.scene import stylizer as make
 from vidstyle import losses
 from vidstyle.config import STYLE_LOSSES, OptimizeSettings, StyleSettings
 from vidstyle.stylize.base import Prior
-from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.optimize import OptimizeStylizer, affordable_history
 from vidstyle.stylize.schedule import Turn
 from vidstyle.stylize.style import resize_style
 
@@ -441,3 +441,13 @@ def test_where_no_style_is_the_frame_stays_as_it_is() -> None:
     nothing = torch.zeros(HEIGHT, WIDTH)
     painted = paint(shared(nothing, nothing, tv_weight=0.0), frame())
     torch.testing.assert_close(painted, frame(), rtol=0, atol=1e-4)
+
+
+def test_large_frames_leave_less_to_remember() -> None:
+    def history(asked: int, width: int, height: int) -> int:
+        return affordable_history(asked, torch.empty(1, 3, height, width, device="meta"))
+
+    assert history(20, 1280, 720) == 20
+    assert history(20, 1920, 1080) == 10
+    assert history(20, 3840, 2160) == history(20, 7680, 4320) == 4
+    assert history(3, 3840, 2160) == 3

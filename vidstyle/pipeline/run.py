@@ -18,6 +18,7 @@ from vidstyle.errors import MediaError, PaintError, VidstyleError
 from vidstyle.flow import FlowMethod, flow_method
 from vidstyle.media import find_ffmpeg, open_writer
 from vidstyle.nets.encoder import EncoderOptions, check_layers, load_encoder
+from vidstyle.nets.tiled import TiledEncoder
 from vidstyle.nets.weights import read_weights
 from vidstyle.pipeline.budget import Budget
 from vidstyle.pipeline.demand import REMEMBERED, Consistencies, Flows, Frames, Painter, Recent
@@ -33,7 +34,7 @@ from vidstyle.store import discard, publish, sweep, temporary_path
 from vidstyle.stylize.base import Stylizer
 from vidstyle.stylize.mixing import Shares, shares_at, weights_at
 from vidstyle.stylize.none import NoneStylizer
-from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.optimize import OptimizeStylizer, affordable_history
 from vidstyle.stylize.schedule import Turn
 
 
@@ -150,7 +151,7 @@ def build_stylizer(plan: Plan, device: torch.device, masks: Masks) -> Stylizer:
     assert plan.weights.encoder is not None
     options = EncoderOptions(settings.pooling, settings.normalized)
     precision = plan.stages.inputs.precision
-    encoder = load_encoder(settings.encoder, plan.weights.encoder, device, options, precision)
+    encoder = TiledEncoder(load_encoder(settings.encoder, plan.weights.encoder, device, options, precision))
     check_layers(encoder, (*settings.content_levels, *settings.style_levels))
     images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
     return OptimizeStylizer(settings, encoder, images, plan.size, style_shares(plan, settings, masks, device))
@@ -227,6 +228,11 @@ def time_to_paint(studio: Studio) -> TimeLeft:
     if any(work.values()):
         monitor.check()
     left = time_left(studio, work)
+    settings = plan.request.stylize
+    if isinstance(settings, OptimizeSettings) and any(work.values()):
+        history = affordable_history(settings.history, torch.empty(3, *plan.size, device="meta"))
+        if history < settings.history and settings.optimizer == "lbfgs":
+            monitor.note(f"frames this large: L-BFGS remembers {history} steps, not {settings.history}, to save memory")
     if left.total() > 0:
         last_pass = plan.stages.schedule.passes - 1
         count = sum(turn.pass_number == last_pass for turns in work.values() for turn in turns)
