@@ -47,7 +47,7 @@ def test_a_shot_that_fails_ends_the_run(empty: Work, tmp_path: Path, monkeypatch
         return paint(self, turn, progress)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Painter, "paint", failing)
-    with pytest.raises(ShotsFailed, match=r"1 of 2 shots failed.*shot at frame 8.*decoder gave up") as error:
+    with pytest.raises(ShotsFailed, match=r"shots failed, nothing is kept; shot at frame 8.*decoder gave up") as error:
         empty.paint(use_cache=False)
     assert error.value.exit_code == 3
     assert sorted(tmp_path.rglob("*")) == [empty.output.parent]

@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +212,11 @@ def test_pruning_everything_under_a_running_job_harms_nothing(empty: Work, whole
 def test_shelves_removed_by_hand_under_a_running_job_harm_nothing(empty: Work, whole: Work) -> None:
     empty.paint(progress=listener(empty, lambda: shutil.rmtree(empty.cache / "v1")))
     assert empty.output.read_bytes() == whole.output.read_bytes()
+
+
+def test_two_jobs_at_once_that_share_everything(empty: Work, whole: Work) -> None:
+    outputs = [empty.output.with_name(f"{number}.mp4") for number in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda output: empty.paint(output=output), outputs))
+    assert [output.read_bytes() for output in outputs] == [whole.output.read_bytes()] * 2
+    assert contents(empty.cache) == contents(whole.cache)

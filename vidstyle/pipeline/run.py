@@ -61,6 +61,8 @@ def run(plan: Plan, monitor: Monitor, cache_limit: int | None = None) -> None:
         except ShotFailed as failure:
             failures = [failure, *paint_others(studio, failure.shot, left)]
             kept = "the others are kept" if studio.has_room else "what the cache has room for is kept"
+            if not plan.stages.store.keeps:
+                kept = "nothing is kept"
             raise ShotsFailed(f"{len(failures)} of {len(plan.shots)} shots failed, {kept}; {failures[0]}") from failure
         if studio.budget is not None:
             studio.budget.hold(plan.frames[1], needed=plan.frames[1], written=True)
