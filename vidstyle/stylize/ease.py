@@ -10,9 +10,9 @@ from torch import Tensor
 from vidstyle.config import OptimizeSettings
 from vidstyle.stylize.base import Prior
 
-# What the other terms add to a pixel's curvature, by their weights, in units of the temporal weight. Total variation: the
-# most it has, against a checkerboard (8, where the temporal term has 2/3); with less, pixels that nothing holds overshoot
-# into specks. Style and content, which bend the loss in a few directions of all pixels: by trial.
+# What the other terms add to a pixel's curvature, by their weights, in units of the temporal weight. Total variation:
+# the most it has, against a checkerboard (8, where the temporal term has 2/3); with less, pixels that nothing holds
+# overshoot into specks. Style and content, which bend the loss in a few directions of all pixels: by trial.
 TV_CURVATURE, PAINT_CURVATURE = 12.0, 1e-5
 
 
