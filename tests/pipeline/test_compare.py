@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.request import Style
 from vidstyle.store import frame_to_float, mask_to_float
 from vidstyle.stylize.style import resize_style
+
+
+@pytest.fixture(scope="module")
+def reference(reference: Work, tmp_path_factory: pytest.TempPathFactory) -> Work:
+    """A copy of the finished job: comparing adds to its cache."""
+    folder = tmp_path_factory.mktemp("compared") / "work"
+    shutil.copytree(reference.folder, folder)
+    return Work(folder, reference.style)
 
 
 def ask(work: Work, *stylized: Path, movie: Path = TINY, monitor: Monitor | None = None, **asked: Any) -> Comparison:
