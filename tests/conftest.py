@@ -40,3 +40,8 @@ def _mounted(tmp_path: Path, options: str) -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first: beside it others can run, after them it would run alone."""
+    items.sort(key=lambda item: item.path.name != "test_docs.py")
