@@ -56,7 +56,7 @@ class Job:
 
     def artifacts(self) -> dict[str, Path]:
         """Every result by its place in the cache. ``encode`` notes sizes and times of output files, and is left out."""
-        files = [file for file in (self.cache / "v1").rglob("*") if file.is_file() and ".tmp" not in file.name]
+        files = [file for file in (self.cache / "v2").rglob("*") if file.is_file() and ".tmp" not in file.name]
         return {str(f.relative_to(self.cache)): f for f in files if f.relative_to(self.cache).parts[1] != "encode"}
 
     def is_encoding(self, total: int) -> bool:

@@ -61,7 +61,7 @@ def test_ctrl_c_stops_after_the_frame_and_resume_goes_on(tmp_path: Path) -> None
     environment = {**os.environ, "VIDSTYLE_CACHE": str(tmp_path / "cache")}
     asked = command("stylize", MOVIE, "--style", STYLE, "-o", "out.mp4", "--first-iterations", 8, "--iterations", 8)
     running = subprocess.Popen(asked, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-    painted = tmp_path / "cache" / "v1" / "stylize"
+    painted = tmp_path / "cache" / "v2" / "stylize"
     deadline = time.monotonic() + 60
     while not list(painted.glob("*/*/00000/0*")) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -155,7 +155,7 @@ def test_settings_that_ffmpeg_refuses_are_found_before_painting(tmp_path: Path) 
         done = vidstyle("stylize", MOVIE, "--style", STYLE, "-o", "out.mp4", option, value, folder=tmp_path)
         assert done.returncode == 2, done.stderr
         assert len(done.stderr.splitlines()) == 1
-        assert not (tmp_path / "cache" / "v1").exists()
+        assert not (tmp_path / "cache" / "v2").exists()
 
 
 def test_resume_may_replace_what_the_job_might(tmp_path: Path) -> None:

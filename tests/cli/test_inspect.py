@@ -112,13 +112,13 @@ def test_a_half_done_job_shows_what_is_there(copied: Work, tmp_path: Path) -> No
 
 
 def test_masks_of_a_pruned_job_lie_on_grey(copied: Work, tmp_path: Path) -> None:
-    shutil.rmtree(copied.cache / "v1" / "flow")
-    shutil.rmtree(copied.cache / "v1" / "decode")
+    shutil.rmtree(copied.cache / "v2" / "flow")
+    shutil.rmtree(copied.cache / "v2" / "decode")
     assert "none of the 14 flows" in fails(copied, tmp_path, "flow")
     result = look(copied, tmp_path, "mask", "--frame", "3")
     assert "1 frames below a mask (grey)" in result.stderr
     assert Image.open(result.stdout.strip()).size == (96, 54)
-    assert not (copied.cache / "v1" / "flow").exists()
+    assert not (copied.cache / "v2" / "flow").exists()
 
 
 def test_what_cannot_be_shown_is_one_line(done: Work, tmp_path: Path) -> None:

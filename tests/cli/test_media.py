@@ -82,4 +82,4 @@ def test_bad_use_is_one_line(
     assert said.out == ""
     (line,) = said.err.splitlines()
     assert says in line
-    assert not (here / "cache" / "v1").exists()
+    assert not (here / "cache" / "v2").exists()

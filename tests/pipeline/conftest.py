@@ -91,7 +91,7 @@ def artifacts(cache: Path, *stages: str) -> dict[str, Path]:
     By default all but ``encode``, which notes sizes and times of output files.
     """
     stages = stages or ("scan", "decode", "flow", "consistency", "stylize")
-    files = [file for stage in stages for file in (cache / "v1" / stage).rglob("*") if file.is_file()]
+    files = [file for stage in stages for file in (cache / "v2" / stage).rglob("*") if file.is_file()]
     return {str(file.relative_to(cache)): file for file in files if ".corrupt-" not in file.name}
 
 

@@ -47,8 +47,8 @@ def test_frames_outside_the_job_are_refused(reference: Work) -> None:
 
 
 def test_what_is_not_there_is_none_and_stays_so(painted: Work) -> None:
-    shutil.rmtree(painted.cache / "v1" / "flow")
-    shutil.rmtree(painted.cache / "v1" / "decode")
+    shutil.rmtree(painted.cache / "v2" / "flow")
+    shutil.rmtree(painted.cache / "v2" / "decode")
     painted.stylized(12).unlink()
     inspection = inspection_of(painted, painting=True)
     assert inspection.flow(3, 2) is None
@@ -56,7 +56,7 @@ def test_what_is_not_there_is_none_and_stays_so(painted: Work) -> None:
     assert not inspection.has_original(3)
     assert inspection.painted(12) is None
     assert not inspection.has_painted(12) and inspection.has_painted(11)
-    assert not (painted.cache / "v1" / "flow").exists()
+    assert not (painted.cache / "v2" / "flow").exists()
 
 
 def test_a_damaged_artifact_is_said_and_counts_as_missing(painted: Work) -> None:
@@ -72,7 +72,7 @@ def test_a_movie_that_was_never_scanned_is_not_scanned(empty: Work) -> None:
     job = open_job(request_from_plain(table), empty.cache)
     with pytest.raises(InputError, match=rf"run `vidstyle resume {job.id}` first"):
         inspection_of(empty)
-    assert not (empty.cache / "v1" / "scan").exists()
+    assert not (empty.cache / "v2" / "scan").exists()
 
 
 def test_flow_can_be_looked_at_when_the_style_has_gone(painted: Work, tmp_path: Path, style: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_warping_error_is_that_of_the_movie(reference: Work) -> None:
 def test_frames_of_the_movie_come_from_the_movie(painted: Work) -> None:
     inspection = inspection_of(painted)
     stored = [inspection.original(frame) for frame in range(FRAMES)]
-    shutil.rmtree(painted.cache / "v1" / "decode")
+    shutil.rmtree(painted.cache / "v2" / "decode")
     frames = list(inspection_of(painted).movie_frames())
     assert [number for number, _ in frames] == list(range(FRAMES))
     assert all(np.array_equal(a, b) for a, (_, b) in zip(stored, frames, strict=True))

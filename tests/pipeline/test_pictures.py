@@ -97,7 +97,7 @@ def test_a_still_is_painted_into_a_picture(empty: Work, tmp_path: Path) -> None:
 def test_one_frame_of_a_movie_is_a_picture_and_more_are_refused(empty: Work, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="holds one picture, and there are 16 frames"):
         empty.paint(**UNPAINTED, output=tmp_path / "x.png")
-    assert not (empty.cache / "v1").exists()
+    assert not (empty.cache / "v2").exists()
     with pytest.raises(OutputError, match="holds one picture"):
         empty.paint(**UNPAINTED, output=tmp_path / "x.png", end="0.5")
     empty.paint(**UNPAINTED, output=tmp_path / "x.png", end="0.01")

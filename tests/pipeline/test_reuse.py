@@ -62,7 +62,7 @@ def test_any_damage_will_do(garbage: bytes, painted: Work, same: Same) -> None:
 
 def test_pruned_flow_and_masks_are_not_missed(painted: Work, reference: Work) -> None:
     for stage in ("flow", "consistency", "decode"):
-        shutil.rmtree(painted.cache / "v1" / stage)
+        shutil.rmtree(painted.cache / "v2" / stage)
     painted.paint()
     assert painted.output.read_bytes() == reference.output.read_bytes()
     assert artifacts(painted.cache, "flow", "consistency", "decode") == {}
@@ -70,7 +70,7 @@ def test_pruned_flow_and_masks_are_not_missed(painted: Work, reference: Work) ->
 
 def test_one_missing_frame_takes_only_what_it_needs(painted: Work, reference: Work) -> None:
     for stage in ("flow", "consistency", "decode"):
-        shutil.rmtree(painted.cache / "v1" / stage)
+        shutil.rmtree(painted.cache / "v2" / stage)
     painted.stylized(FRAME).unlink()
     painted.paint()
     assert painted.output.read_bytes() == reference.output.read_bytes()

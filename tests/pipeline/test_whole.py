@@ -89,7 +89,7 @@ def test_a_changed_output_is_not_taken_for_ours(painted: Work, reference: Work) 
 def test_without_painting_the_movie_comes_back(empty: Work) -> None:
     empty.paint(style=(), method="none", stylize={}, encode={"crf": 1, "pix_fmt": "yuv444p"})
     assert psnr(pictures(empty.output), pictures(TINY)) > 40
-    assert not (empty.cache / "v1" / "flow").exists()
+    assert not (empty.cache / "v2" / "flow").exists()
 
 
 def test_a_height_is_kept_to(empty: Work) -> None:

@@ -170,7 +170,7 @@ def test_everything_is_everything_but_the_tag(tmp_path: Path) -> None:
     pruned = prune(root, Criteria(everything=True))
     assert [path.name for path in files(root)] == ["CACHEDIR.TAG"]
     assert pruned.freed["jobs"].files == 1
-    assert list((root / "v1").iterdir()) == []
+    assert list((root / "v2").iterdir()) == []
 
 
 def test_what_nobody_can_use_goes_in_any_case(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_what_nobody_can_use_goes_in_any_case(tmp_path: Path) -> None:
     mine = temporary_path(shelf / "00000" / frame_name(1))
     dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{gone.pid}-"))
     aside = shelf / "00000" / f"{frame_name(1)}.corrupt-1"
-    old, newer = root / "v0" / "decode" / "x", root / "v2" / "decode" / "x"
+    old, newer = root / "v1" / "decode" / "x", root / "v3" / "decode" / "x"
     for path in (mine, dead, aside, old, newer):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * 100)
@@ -191,13 +191,13 @@ def test_what_nobody_can_use_goes_in_any_case(tmp_path: Path) -> None:
         aside: "set aside",
         old: "older layout",
     }
-    assert contents.newer == ["v2"]
+    assert contents.newer == ["v3"]
     assert contents.bytes == total(root)
     before = left(root)
     pruned = prune(root, Criteria(artifacts=False))
-    assert (pruned.bytes, pruned.newer) == (300, ["v2"])
+    assert (pruned.bytes, pruned.newer) == (300, ["v3"])
     assert left(root) == before
-    assert mine.exists() and newer.exists() and not (root / "v0").exists()
+    assert mine.exists() and newer.exists() and not (root / "v1").exists()
     assert not dead.exists() and not aside.exists()
 
 

@@ -67,7 +67,7 @@ def test_the_layout_on_disk(shelf: Shelf, tmp_path: Path) -> None:
     for name in ("00000042", "00000042-00000041", "00123456-00000001", "shots"):
         shelf.save(name, PICTURE)
     root = tmp_path / "cache"
-    base = f"v1/stylize/01/{KEY}"
+    base = f"v2/stylize/01/{KEY}"
     files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
     assert files == [
         "CACHEDIR.TAG",

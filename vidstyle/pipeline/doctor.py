@@ -34,6 +34,8 @@ _LIBRARIES = {
     "PIL.Image": "pillow",
     "safetensors": "safetensors",
     "zstandard": "zstandard",
+    "numcodecs.blosc": "numcodecs",
+    "xxhash": "xxhash",
 }
 #: All that may end the whole process when it is loaded: tried in one of its own.
 _COMPILED = (*_LIBRARIES, "torch", "torchvision", _OPENCV)

@@ -112,8 +112,7 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         }
 
     def check(self) -> None:
-        """Between frames: see that the last one is stored, and whether to stop."""
-        self.plan.stages.store.settle()
+        """Between frames: whether to stop."""
         self.monitor.check()
 
     def make_room(self, shot: Shot, turn: Turn, written: bool) -> bool:

@@ -4,18 +4,17 @@ Bytes of the file::
 
     0   8   magic and version of this layout
     8   4   length of the header, little-endian
-    12  16  blake2b of everything before, and of the header
-    28      the header, JSON: {"checksum": blake2b of the payload, "length": of the payload, "meta": {...}}
+    12  16  xxh3 of everything before, and of the header
+    28      the header, JSON: {"checksum": xxh3 of the payload, "length": of the payload, "meta": {...}}
             the payload, to the end of the file
 
-so no bit of it can change without notice. blake2b: 0.7 ms per MB and strong; sha256 is faster only on
-processors with instructions for it. The header holds nothing that differs from run to run: the same result is
+so no bit of it can change without notice. xxh3: 128 bits against accidents, not against forgers, in a twentieth of the
+time of blake2b (1.1 ms per MB). The header holds nothing that differs from run to run: the same result is
 the same file.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -23,12 +22,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import xxhash
+
 from vidstyle.errors import StoreError
 from vidstyle.store.atomic import atomic_write, printable, store_error
 
 Meta = dict[str, Any]
 
-_MAGIC = b"VSTYLE\x00\x01"
+_MAGIC = b"VSTYLE\x00\x02"
 _PREFIX = struct.Struct("<8sI")
 _SUM_BYTES = 16
 _HEADER_START = _PREFIX.size + _SUM_BYTES
@@ -107,7 +108,7 @@ def _read_header(path: Path, file: BinaryIO) -> dict[str, Any]:
 
 
 def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_SUM_BYTES).digest()
+    return xxhash.xxh3_128_digest(data)
 
 
 def _checksum(payload: bytes) -> str:

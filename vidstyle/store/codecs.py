@@ -28,7 +28,16 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from vidstyle.store.packing import compress, decompress, join_bytes, pack_image, split_bytes, unpack_image
+from vidstyle.store.packing import (
+    compress,
+    decompress,
+    join_bytes,
+    pack_field,
+    pack_image,
+    split_bytes,
+    unpack_field,
+    unpack_image,
+)
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
@@ -65,16 +74,17 @@ def encode_flow(flow: Floats) -> bytes:
 
     ValueError if not finite or beyond ``MAX_FLOW``.
     """
-    steps = _flow_steps(flow)
-    small = steps.min() >= -32768 and steps.max() <= 32767
-    fixed = steps.astype(np.int16 if small else np.int32)
-    return _head(_FLOW_MAGIC, fixed.dtype.itemsize, *flow.shape[1:]) + pack_image(fixed)
+    low, high = _flow_range(flow)
+    fixed = np.empty(flow.shape, np.int16 if low >= -32768 and high <= 32767 else np.int32)
+    for component, whole in zip(flow, fixed, strict=True):  # one at a time: what is worked on stays in the cache
+        np.copyto(whole, _flow_steps(component), casting="unsafe")
+    return _head(_FLOW_MAGIC, fixed.dtype.itemsize, *flow.shape[1:]) + pack_field(fixed)
 
 
 def decode_flow(payload: bytes) -> Floats:
     """Flow, float32 ``(2, H, W)`` in pixels, as ``quantize_flow`` gives it."""
     itemsize, height, width, body = _open(_FLOW_MAGIC, payload, (2, 4))
-    fixed = unpack_image(body, (2, height, width), np.int16 if itemsize == 2 else np.int32)
+    fixed = unpack_field(body, (2, height, width), np.int16 if itemsize == 2 else np.int32)
     flow: Floats = fixed.astype(np.float32)
     flow /= np.float32(FLOW_STEPS_PER_PIXEL)
     return flow
@@ -82,20 +92,26 @@ def decode_flow(payload: bytes) -> Floats:
 
 def quantize_flow(flow: Floats) -> Floats:
     """The flow that comes back from the store: to the nearest 1/32 px, halves to even, never -0.0."""
+    _flow_range(flow)
     steps = _flow_steps(flow)
     steps /= np.float32(FLOW_STEPS_PER_PIXEL)
     steps += np.float32(0)  # -0.0, which an integer cannot hold, becomes 0.0
     return steps
 
 
-def _flow_steps(flow: Floats) -> Floats:
-    """Whole numbers of steps, as float32: exact, because the factor is a power of two."""
+def _flow_range(flow: Floats) -> tuple[float, float]:
+    """The least and the largest number of steps in a flow field. ValueError unless it is one that can be stored."""
     _check(flow, "flow", flow.dtype == np.float32 and flow.ndim == 3 and flow.shape[0] == 2, "float32 (2, H, W)")
     low, high = float(flow.min()), float(flow.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("the flow holds values that are not finite")
     if max(-low, high) >= MAX_FLOW:
         raise ValueError(f"the flow reaches {max(-low, high):.0f} pixels; at most {MAX_FLOW:.0f} can be stored")
+    return round(low * FLOW_STEPS_PER_PIXEL), round(high * FLOW_STEPS_PER_PIXEL)
+
+
+def _flow_steps(flow: Floats) -> Floats:
+    """Whole numbers of steps, as float32: exact, because the factor is a power of two."""
     steps = flow * np.float32(FLOW_STEPS_PER_PIXEL)
     return np.rint(steps, out=steps)
 
@@ -104,12 +120,10 @@ def encode_frame(frame: Frame) -> bytes:
     """Bytes of a picture, uint8 or uint16 ``(H, W, 3)``, without loss."""
     fits = frame.dtype in (np.uint8, np.uint16) and frame.ndim == 3 and frame.shape[2] == 3
     _check(frame, "frame", fits, "uint8 or uint16 (H, W, 3)")
-    height, width, _ = frame.shape
-    planes = np.empty((3, height, width), frame.dtype)
-    planes[1] = frame[..., 1]
-    np.subtract(frame[..., 0], frame[..., 1], out=planes[0])
-    np.subtract(frame[..., 2], frame[..., 1], out=planes[2])
-    return _head(_FRAME_MAGIC, frame.dtype.itemsize, height, width) + pack_image(planes)
+    planes = frame.transpose(2, 0, 1).copy()
+    planes[0] -= planes[1]
+    planes[2] -= planes[1]
+    return _head(_FRAME_MAGIC, frame.dtype.itemsize, *frame.shape[:2]) + pack_image(planes)
 
 
 def decode_frame(payload: bytes) -> Frame:

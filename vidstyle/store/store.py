@@ -3,10 +3,10 @@
 ::
 
     <root>/CACHEDIR.TAG                            backup programs leave the folder out
-    <root>/v1/<stage>/<key[:2]>/<key>/about.json   for people: what made this; its time: when it was used last
-    <root>/v1/<stage>/<key[:2]>/<key>/00000/00000042            frame 42
-    <root>/v1/<stage>/<key[:2]>/<key>/00000/00000042-00000041   the pair 42 -> 41
-    <root>/v1/<stage>/<key[:2]>/<key>/shots                     what belongs to no frame
+    <root>/v2/<stage>/<key[:2]>/<key>/about.json   for people: what made this; its time: when it was used last
+    <root>/v2/<stage>/<key[:2]>/<key>/00000/00000042            frame 42
+    <root>/v2/<stage>/<key[:2]>/<key>/00000/00000042-00000041   the pair 42 -> 41
+    <root>/v2/<stage>/<key[:2]>/<key>/shots                     what belongs to no frame
     <root>/jobs/<id>/job.json, lock                see ``job``
 
 Frames lie in folders of a thousand by their (first) number, so that an hour of film (86,400 frames) makes no
@@ -37,7 +37,7 @@ from vidstyle.store.codecs import Codec
 
 T = TypeVar("T")
 
-LAYOUT = "v1"
+LAYOUT = "v2"
 _CACHEDIR_TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This folder is a cache of vidstyle. Everything in it can be made again, at the price of time.
 """
@@ -196,7 +196,7 @@ class Shelf(Generic[T]):
         self._store = store
         self._codec = codec
         self._describe = describe
-        self._swept: set[Path] = set()
+        self._ready: set[Path] = set()
 
     def path(self, name: str) -> Path:
         """Where the artifact of this name lies, or would."""
@@ -256,12 +256,24 @@ class Shelf(Generic[T]):
 
     def _write(self, path: Path, value: T, meta: Mapping[str, Any] | None) -> None:
         payload = self._codec.encode(value)
-        self._store.make_folder(path.parent)
+        about = {**(meta or {}), "codec": self._codec.name}
+        if path.parent not in self._ready or not path.parent.is_dir():
+            self._make_ready(path.parent)
+        try:
+            written = write_artifact(path, payload, about)
+        except StoreError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            self._make_ready(path.parent)  # somebody has removed the folder just now
+            written = write_artifact(path, payload, about)
+        self._store.count(written)
+
+    def _make_ready(self, folder: Path) -> None:
+        """Make a folder of the shelf, say what it is, and clean up what killed processes left."""
+        self._store.make_folder(folder)
         self._write_about()
-        if path.parent not in self._swept:
-            sweep(path.parent)
-            self._swept.add(path.parent)
-        self._store.count(write_artifact(path, payload, {**(meta or {}), "codec": self._codec.name}))
+        sweep(folder)
+        self._ready.add(folder)
 
     def touch(self) -> None:
         """Note that the shelf is in use now, if it is there: what was not used for long is pruned first.
