@@ -14,7 +14,8 @@ from tests.stylize.scene import stylizer as make
 from vidstyle import losses
 from vidstyle.config import STYLE_LOSSES, OptimizeSettings, StyleSettings
 from vidstyle.stylize.base import Prior
-from vidstyle.stylize.optimize import OptimizeStylizer, affordable_history
+from vidstyle.stylize.minimize import affordable_history
+from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.schedule import Turn
 from vidstyle.stylize.style import resize_style
 

@@ -32,9 +32,10 @@ from vidstyle.pipeline.plan import Plan, file_record, output_name
 from vidstyle.pipeline.stages import Shot
 from vidstyle.store import discard, publish, sweep, temporary_path
 from vidstyle.stylize.base import Stylizer
+from vidstyle.stylize.minimize import affordable_history
 from vidstyle.stylize.mixing import Shares, shares_at, weights_at
 from vidstyle.stylize.none import NoneStylizer
-from vidstyle.stylize.optimize import OptimizeStylizer, affordable_history
+from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.schedule import Turn
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 from vidstyle.config import OptimizeSettings
 from vidstyle.errors import InputError, Interrupted, OutputError, PaintError
 from vidstyle.nets.encoder import EncoderOptions, check_layers, find_weights, load_encoder
-from vidstyle.pipeline.devices import choose_device
+from vidstyle.nets.tiled import TiledEncoder
+from vidstyle.pipeline.devices import choose_device, choose_precision
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.run import enough_memory
@@ -53,7 +54,9 @@ def texture(
     picture = torch.from_numpy(read_image(style))
     where = choose_device(device)
     weights = find_weights(settings.encoder, encoder_weights, monitor.note)
-    encoder = load_encoder(settings.encoder, weights, where, EncoderOptions(settings.pooling, settings.normalized))
+    options = EncoderOptions(settings.pooling, settings.normalized)
+    precision = choose_precision(settings.precision, where.type)
+    encoder = TiledEncoder(load_encoder(settings.encoder, weights, where, options, precision))
     check_layers(encoder, settings.style_levels)
     started, steps = time.monotonic(), settings.first_iterations
 

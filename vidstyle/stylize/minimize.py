@@ -10,13 +10,16 @@ from torch import Tensor
 from vidstyle.stylize.lbfgs import Lbfgs
 
 DEFAULT_LEARNING_RATE = {"lbfgs": 1.0, "adam": 0.02}
+HISTORY_BYTES = 512 << 20
+"""What L-BFGS may remember. 20 steps of a 720p frame fit in, 10 of 1080p; the paper's 100 would be 5 GB there."""
+LEAST_HISTORY = 4
 
 # Moves the pixels, in place, by one step, given the gradient there.
 Step = Callable[[Tensor], None]
 
 
 def lbfgs_step(x: Tensor, rate: float, history: int, ease: Tensor | None) -> Step:
-    memory = Lbfgs(history, rate, None if ease is None else ease.expand_as(x))
+    memory = Lbfgs(affordable_history(history, x), rate, None if ease is None else ease.expand_as(x))
     return lambda gradient: memory.step(x, gradient)
 
 
@@ -51,7 +54,7 @@ def minimize(
     Args:
         loss: frames ``(N, 3, H, W)`` → scalar.
         optimizer: a name of ``STEPS``: "lbfgs" or "adam".
-        history: L-BFGS's memory, in steps.
+        history: L-BFGS's memory, in steps; fewer where they would not fit (``affordable_history``).
         ease: L-BFGS's guess of how far each pixel goes compared with the others, broadcast to ``start``.
         stop_change: end when the loss has changed by less than this share over ``stop_window`` iterations.
         progress: called with the share done before every evaluation; may raise to stop.
@@ -74,3 +77,8 @@ def minimize(
                 break
             window_start = value
     return x.detach()
+
+
+def affordable_history(history: int, pixels: Tensor) -> int:
+    """As many of ``history`` steps as ``HISTORY_BYTES`` hold for frames like ``pixels``: two float32 copies each."""
+    return min(history, max(LEAST_HISTORY, HISTORY_BYTES // (2 * 4 * pixels.numel())))

@@ -21,10 +21,6 @@ from vidstyle.stylize.mixing import Shares
 from vidstyle.stylize.schedule import Turn, first_temporal_pass
 from vidstyle.stylize.style import Goal, StyleTerm, channels_last
 
-HISTORY_BYTES = 512 << 20
-"""What L-BFGS may remember. 20 steps of a 720p frame fit in, 10 of 1080p; the paper's 100 would be 5 GB there."""
-LEAST_HISTORY = 4
-
 
 @dataclass(frozen=True)
 class Targets:
@@ -85,7 +81,7 @@ class OptimizeStylizer:
             optimizer=self.settings.optimizer,
             iterations=self.settings.iterations if priors else self.settings.first_iterations,
             learning_rate=self.settings.learning_rate,
-            history=affordable_history(self.settings.history, start),
+            history=self.settings.history,
             ease=pixel_ease(self.settings, held_to),
             stop_change=self.settings.stop_change,
             stop_window=self.settings.stop_window,
@@ -176,11 +172,6 @@ FITTED_STYLES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"luminance": mat
 def noise(shape: tuple[int, ...], seed: int) -> Tensor:
     """Grey noise, drawn on the CPU, so that every device begins with the same picture."""
     return 0.5 + 0.15 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def affordable_history(history: int, pixels: Tensor) -> int:
-    """As many of ``history`` steps as ``HISTORY_BYTES`` hold for frames like ``pixels``: two float32 copies each."""
-    return min(history, max(LEAST_HISTORY, HISTORY_BYTES // (2 * 4 * pixels.numel())))
 
 
 def sum_over(values: object) -> Tensor:
