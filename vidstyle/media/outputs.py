@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
+from typing import Any
 
 from vidstyle.errors import OutputError
 from vidstyle.media.containers import CONTAINERS
@@ -17,28 +14,7 @@ from vidstyle.media.probe import Movie
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.write import MovieWriter, check_encoder
 from vidstyle.media.write_pictures import PICTURE_ENDINGS, FolderWriter, PictureWriter
-
-
-class Writer(Protocol):
-    """Takes the frames of a movie in their order, `passes` times, and makes the output of them.
-
-    A context manager; leaving it by an error, or before finish(), removes what was begun. `notes` says, one line
-    each, what was converted or left out.
-    """
-
-    passes: int
-    notes: tuple[str, ...]
-
-    def __enter__(self) -> Writer: ...
-
-    def write(self, image: NDArray[Any]) -> None: ...
-
-    def finish(self) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
+from vidstyle.media.writer import Writer
 
 FOLDER = "/"  # what the name of a folder ends in
 WRITERS: dict[str, Any] = {

@@ -6,15 +6,14 @@ import math
 import os
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import av
 import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstyle.errors import MediaError, OutputError
+from vidstyle.errors import OutputError
 from vidstyle.media import colour
 from vidstyle.media.containers import THREADS, choose_encoder, container_of, encoder_settings
 from vidstyle.media.feed import Feed
@@ -26,23 +25,19 @@ from vidstyle.media.read import FLAGS
 from vidstyle.media.source import ratio
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.tracks import Tracks, trimmed_tracks, whole_tracks
+from vidstyle.media.writer import Writer
 from vidstyle.media.ycbcr import to_ycbcr
 
 MAX_REORDER = 20  # frames; no encoder's order of coding strays further from the order of showing
 SAME_SHAPE = 2  # pixels by which a scaled size may miss the movie's shape: rounding to whole or even pixels
 
 
-class MovieWriter:
-    """Encodes the frames first .. last-1 of a movie, and muxes its sound and the rest with them.
+class MovieWriter(Writer):
+    """Encodes the frames of a movie, and muxes its sound and the rest with them.
 
-    A context manager; leaving it by an error, or before finish(), removes the unfinished file. `size` is
-    (width, height) in pixels of the frames that write() takes; `bit_depth` 8 takes uint8, 16 takes uint16.
     `trim` says that only a part of the movie was asked for: the output then begins at zero, and the sound is
-    cut. `notes` says, one line each, what was converted or left out. Raises OutputError for an output
-    that cannot be written, MediaError when ffmpeg fails.
+    cut. Raises OutputError for an output that cannot be written, MediaError when ffmpeg fails.
     """
-
-    passes = 1
 
     def __init__(
         self,
@@ -61,27 +56,25 @@ class MovieWriter:
     ) -> None:
         if not 0 <= first < last <= len(timeline):
             raise ValueError(f"frames {first} to {last} of a movie of {len(timeline)}")
-        self.path, self.movie, self.timeline, self.size = Path(path).absolute(), movie, timeline, size
-        self.first, self.last, self.trim = first, last, trim
+        super().__init__(path, first, last, size, bit_depth)
+        self.movie, self.timeline, self.trim = movie, timeline, trim
         self.container, self.program = container_of(self.path), find_ffmpeg()
         self.codec, codec_notes = choose_encoder(self.program, self.container, codec)
         self.settings = encoder_settings(self.codec)
         self.crf, self.preset = crf, preset
         self.pix_fmt = pix_fmt or self.settings.pix_fmt
-        self.kind = np.dtype("u1" if bit_depth == 8 else "<u2")
         self.tags = self._colour_tags()
         self.bits = _bits(self.pix_fmt)
         self.origin = self._origin()
         tracks = self._tracks()
         self.padding = self._padding()
-        self.notes: tuple[str, ...] = (
+        self.notes = (
             *codec_notes,
             *tracks.notes,
             *self._size_notes(crf, preset),
             *self._depth_notes(),
         )
         self._arguments = command(self.program, self._output(tracks))
-        self._next, self._finished = first, False
 
     # What is asked of ffmpeg
 
@@ -208,21 +201,15 @@ class MovieWriter:
 
     # The work
 
-    def __enter__(self) -> MovieWriter:
+    def __enter__(self) -> Self:
         padded = self.size[0] + self.padding[0], self.size[1] + self.padding[1]
         self._feed = Feed(self._arguments, padded, self._piped_format(), self.timeline.time_base, self._rate())
         return self
 
-    def write(self, image: NDArray[Any]) -> None:
-        """Takes the next frame, RGB (H, W, 3) of the size and depth said at the start."""
-        if image.shape != (self.size[1], self.size[0], 3) or image.dtype != self.kind:
-            raise ValueError(f"a frame of {image.shape} {image.dtype}, not {self.size[::-1]} + (3,) {self.kind}")
-        if self._next >= self.last:
-            raise ValueError(f"more frames than the {self.last - self.first} that were announced")
+    def _write(self, turn: int, number: int, image: NDArray[Any]) -> None:
         if any(self.padding):
             image = np.pad(image, ((0, self.padding[1]), (0, self.padding[0]), (0, 0)), mode="edge")
-        self._feed.write(self._piped(image), self.timeline.ticks(self._next) - self.origin)
-        self._next += 1
+        self._feed.write(self._piped(image), self.timeline.ticks(self.first + number) - self.origin)
 
     def _piped_format(self) -> str:
         """ffmpeg's name of how frames go to it."""
@@ -235,21 +222,13 @@ class MovieWriter:
             return image
         return to_ycbcr(image, self.tags["colorspace"], self.tags["color_range"], self.bits)
 
-    def finish(self) -> None:
-        """Ends the file and waits for ffmpeg; raises MediaError unless all frames came and it ended well."""
-        if self._next != self.last:
-            raise MediaError(f"only {self._next - self.first} of {self.last - self.first} frames were written")
+    def _end(self) -> None:
         self._feed.finish("writing the movie")
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
-        self._finished = True
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _close(self) -> None:
         self._feed.close()
-        if not self._finished:
-            self.path.unlink(missing_ok=True)
 
 
 def scaled_aspect(movie: Movie, size: tuple[int, int]) -> Fraction:

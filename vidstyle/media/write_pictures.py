@@ -6,8 +6,7 @@ import io
 import os
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -19,6 +18,7 @@ from vidstyle.media.pictures import Pictures, with_depth
 from vidstyle.media.probe import Movie
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.write import scaled_aspect
+from vidstyle.media.writer import Writer
 
 # Of formats that lose something, how Pillow is asked for good quality.
 LOSSY: dict[str, tuple[str, dict[str, Any]]] = {
@@ -29,13 +29,11 @@ LOSSY: dict[str, tuple[str, dict[str, Any]]] = {
 PICTURE_ENDINGS = (".png", *LOSSY)
 
 
-class PictureWriter:
+class PictureWriter(Writer):
     """Writes the one frame that was asked for as a picture, in the format of the name's ending.
 
     The same arguments and the same behaviour as MovieWriter. PNG has 8 or 16 bits as the frames have, the others 8.
     """
-
-    passes = 1
 
     def __init__(
         self,
@@ -49,11 +47,9 @@ class PictureWriter:
         bit_depth: int = 8,
         **encoding: Any,
     ) -> None:
-        self.path, self.size, self.first, self.last = Path(path).absolute(), size, first, last
-        self.kind = np.dtype("u1" if bit_depth == 8 else "<u2")
+        super().__init__(path, first, last, size, bit_depth)
         self.aspect = scaled_aspect(movie, size)
-        self.notes: tuple[str, ...] = (*left_out(movie, "pictures", encoding), *self._own_notes(movie))
-        self._next, self._finished = first, False
+        self.notes = (*left_out(movie, "pictures", encoding), *self._own_notes(movie))
 
     def _own_notes(self, movie: Movie) -> list[str]:
         notes = []
@@ -71,35 +67,14 @@ class PictureWriter:
         """Where a frame goes."""
         return self.path
 
-    def write(self, image: NDArray[Any]) -> None:
-        """Takes the next frame, RGB (H, W, 3) of the size and depth said at the start."""
-        if image.shape != (self.size[1], self.size[0], 3) or image.dtype != self.kind:
-            raise ValueError(f"a frame of {image.shape} {image.dtype}, not {self.size[::-1]} + (3,) {self.kind}")
-        if self._next >= self.last:
-            raise ValueError(f"more frames than the {self.last - self.first} that were announced")
-        file = self.file(self._next)
+    def _write(self, turn: int, number: int, image: NDArray[Any]) -> None:
+        file = self.file(self.first + number)
         try:
             with file.open("wb") as stream:
                 stream.write(encode_picture(image, self.ending, self.aspect))
                 os.fsync(stream.fileno())
         except OSError as error:
             raise MediaError(f"cannot write {file.name}: {error.strerror or error}") from error
-        self._next += 1
-
-    def finish(self) -> None:
-        """MediaError unless all frames came."""
-        if self._next != self.last:
-            raise MediaError(f"only {self._next - self.first} of {self.last - self.first} frames were written")
-        self._finished = True
-
-    def __enter__(self) -> PictureWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._finished:
-            self.path.unlink(missing_ok=True)
 
 
 class FolderWriter(PictureWriter):
@@ -114,17 +89,14 @@ class FolderWriter(PictureWriter):
     def file(self, frame: int) -> Path:
         return self.path / f"{frame:08d}.png"
 
-    def __enter__(self) -> FolderWriter:
+    def __enter__(self) -> Self:
         self.path.mkdir()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._finished:
-            for frame in range(self.first, self.last):
-                self.file(frame).unlink(missing_ok=True)
-            self.path.rmdir()
+    def _remove(self) -> None:
+        for frame in range(self.first, self.last):
+            self.file(frame).unlink(missing_ok=True)
+        self.path.rmdir()
 
 
 def left_out(movie: Movie, what: str, encoding: dict[str, Any]) -> list[str]:
