@@ -21,6 +21,7 @@ from torch import Tensor
 from vidstyle.nets.encoder import Encoder, ReducedEncoder
 from vidstyle.nets.style_file import write_styles
 from vidstyle.nets.teacher import TeacherEncoder
+from vidstyle.pipeline.images import read_image
 from vidstyle.train.footage import Footage, pictures_in, read_photo
 from vidstyle.train.preview import jpeg, preview_sheet, thumbnail
 from vidstyle.train.recurrent import Progress, Training, TrainSettings
@@ -49,7 +50,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1 if args.device == "cpu" else 2)  # the workers are the threads
     settings = TrainSettings(**{name: getattr(args, name) for name in asdict(defaults)})
-    paintings = {name: read_photo(args.data / "styles" / f"{name}.jpg", 10_000).float() / 255 for name in args.styles}
+    paintings = {name: torch.from_numpy(read_image(args.data / "styles" / f"{name}.jpg")) for name in args.styles}
     encoder = teacher(args.data / "weights", torch.device(args.device), getattr(torch, settings.precision))
     training = Training(
         *(settings, paintings, footage(args.data), encoder, torch.device(args.device)),

@@ -194,7 +194,7 @@ def paint(
     consistency: Tensor,
     precision: torch.dtype,
 ) -> Tensor:
-    """The network, of layers with or without folded norms, computed in ``precision``.
+    """The network, of layers with or without folded norms, computed in ``precision``. Not clamped to [0, 1] yet.
 
     The last layer gives three colours and a gate. The gate says how much of the prior is kept as it is where it can be
     trusted: without it the network would have to squeeze the prior through its coarse middle.
@@ -209,8 +209,10 @@ def paint(
     x = F.relu_(down(x))
     for first, second in zip(body[::2], body[1::2], strict=True):
         x = x + second(F.relu_(first(x)))
-    x = torch.sigmoid(last(F.relu_(up(x))).float())
-    return torch.lerp(x[:, :3], prior, x[:, 3:] * consistency)[..., :height, :width]
+    x = last(F.relu_(up(x))).float()
+    # As in Johnson et al.: black and white lie well within the reach of tanh, so that training gets away from them.
+    colors = 0.5 + 150 / 255 * torch.tanh(x[:, :3])
+    return torch.lerp(colors, prior, torch.sigmoid(x[:, 3:]) * consistency)[..., :height, :width]
 
 
 def padded(x: Tensor) -> Tensor:
@@ -266,7 +268,7 @@ class TransformNet(nn.Module):
                 module.learn()
 
     def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor, shares: Tensor) -> Tensor:
-        """Painted frames (N, 3, H, W) in [0, 1].
+        """Painted frames (N, 3, H, W) in [0, 1]; in training mode up to 0.09 beyond, so that losses can pull them back.
 
         Args:
             frame: (N, 3, H, W) in [0, 1], any size.
@@ -279,7 +281,8 @@ class TransformNet(nn.Module):
             return torch.cat([self(f[None], p[None], c[None], s[None]) for f, p, c, s in rows])
         share = shares[0]
         layers = [partial(layer, share=share) for layer in self.layers]
-        return paint(layers, frame, prior, consistency, self.precision)
+        painted = paint(layers, frame, prior, consistency, self.precision)
+        return painted if self.training else painted.clamp(0, 1)
 
     def folded(self, share: Tensor) -> FoldedNet:
         """The network of one blend ``share`` (S,), for inference: plain convolutions, learned statistics."""
@@ -298,7 +301,7 @@ class FoldedNet(nn.Module):
         self.layers = nn.ModuleList(layers).to(memory_format=torch.channels_last)
 
     def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
-        return paint(list(self.layers), frame, prior, consistency, next(self.buffers()).dtype)
+        return paint(list(self.layers), frame, prior, consistency, next(self.buffers()).dtype).clamp_(0, 1)
 
 
 # ---- to compare with

@@ -34,13 +34,13 @@ class TrainSettings:
     seed: int = 1
     width: int = WIDTH
     blocks: int = BLOCKS
-    crop: int = 224  # side of the training pictures, a multiple of 16
+    crop: int = 192  # side of the training pictures, a multiple of 16
     batch: int = 4  # pictures a step, half of them stills
     style_size: int = 384  # paintings are scaled to the area of a square of this side
-    content_weight: float = 1.0
+    content_weight: float = 1.5
     style_weight: float = 10.0
     temporal_weight: float = 60.0  # of mean c·(x − prior)² in [0, 1]
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1e-3
     real_share: float = 0.4  # of the clips, where there are movies; the others are made from photos
     precision: str = "bfloat16"  # of activations and encoder features
 
@@ -51,7 +51,8 @@ class TrainSettings:
             raise InputError("training needs at least one step, of at least two pictures")
 
 
-WARM_UP = 200  # steps
+WARM_UP = 200  # steps until the full learning rate
+STYLE_RAMP = 500  # steps until the full style weight
 LEARN_FROM, LEARN_UNTIL = 0.5, 0.6  # of all steps: from a picture's own statistics to learned ones
 DECAY_FROM = 0.6  # of all steps: from here on the learning rate falls to nearly zero
 LENGTHS = ((0.25, (2,)), (0.5, (2, 3)), (0.75, (2, 3, 5)), (1.0, (2, 3, 5, 9)))  # frames of a clip, until when
@@ -158,7 +159,7 @@ class Training:
 
     def _part(self, numbers: Sequence[int]) -> Outcome:
         """Paint and judge some of the step's pictures; in a thread of its own, so nothing here changes the network."""
-        settings, done = self.settings, self.step / self.settings.steps
+        settings = self.settings
         shares = self._shares(numbers).to(self.device)
         frames, priors, consistencies = (
             torch.cat(values).contiguous(memory_format=torch.channels_last)
@@ -167,9 +168,11 @@ class Training:
         painted = self.network(frames, priors, consistencies, shares)
         style, content = self.perception(painted, frames, shares)
         temporal = (consistencies * (painted - priors).square()).mean((1, 2, 3))
-        ramp = min(1.0, 0.2 + 4 * done)
-        loss = settings.style_weight * style + settings.content_weight * content
-        loss = (loss + ramp * settings.temporal_weight * temporal).sum() / settings.batch
+        # Content comes first: a network that begins with the style finds colours that fit, and no picture.
+        style_ramp = min(1.0, 0.1 + self.step / STYLE_RAMP)
+        temporal_ramp = min(1.0, 0.2 + 4 * self.step / settings.steps)
+        loss = style_ramp * settings.style_weight * style + settings.content_weight * content
+        loss = (loss + temporal_ramp * settings.temporal_weight * temporal).sum() / settings.batch
         gradients = torch.autograd.grad(loss, list(self.network.parameters()), materialize_grads=True)
         measured = torch.stack([style, content, temporal], 1).tolist()
         return Outcome(gradients, [self.names[i] for i in shares.argmax(1).tolist()], measured)
@@ -204,7 +207,7 @@ class Training:
             flow = flow[None].to(self.device)
             if unsure:
                 flow = flow + smooth_noise(flow.shape, unsure, rng).to(self.device)
-            prior = backward_warp(painted, flow)
+            prior = backward_warp(painted.clamp(0, 1), flow)
             consistency = clip.consistency[t][None].to(self.device)
         return frames[-1], prior, consistency
 
