@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -10,9 +12,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
-from vidstyle.errors import WeightsError
+from vidstyle.errors import OutputError, WeightsError
 
 EMBEDDED = Path(__file__).parent / "data"
 
@@ -71,6 +74,24 @@ def read_weights(path: Path) -> WeightFile:
     ):
         raise WeightsError(f"{path} is not a table of named tensors (a state_dict)")
     return WeightFile(tensors, metadata, file_sha256(path))
+
+
+def write_weights(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a ``.safetensors`` file whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, metadata)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def fetch(download: Download, say: Callable[[str], None] | None = None) -> Path:

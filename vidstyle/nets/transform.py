@@ -1,0 +1,337 @@
+"""Feed-forward networks that paint a frame in one pass, given the painted frame before it.
+
+``TransformNet`` is what vidstyle trains and ships: one network for several styles, built for speed on a CPU.
+``ReferenceNet`` is the architecture of Johnson et al. (2016) with the inputs of Ruder et al. (2018), to compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+WIDTH, BLOCKS = 64, 5
+EPSILON = 1e-4
+"""Added to variances: activations are about 1 in size."""
+
+
+# ---- one layer, for several styles
+
+
+def phase_matrix(kernel: int, mode: str) -> Tensor:
+    """What a 1-D ``kernel`` on a picture enlarged ×2 is on the picture itself: (2 phases, n low taps, kernel taps).
+
+    Enlarging and convolving are both linear, so that each of the two output phases is a small convolution of the
+    picture as it was. ``mode``: "nearest" (kernel 3: n = 3) or "bilinear" (kernel 5: n = 5).
+    """
+    reach = kernel // 2
+    taps = 2 * ((reach + 1) // 2) + (3 if mode == "bilinear" and reach % 2 == 0 else 1)
+    matrix = torch.zeros(2, taps, kernel)
+    for phase in range(2):
+        for tap in range(kernel):
+            fine = phase + tap - reach  # where the tap lies, in fine pixels from the fine pixel 2i
+            base, odd = fine // 2, fine % 2
+            near, share = (base, 1.0) if mode == "nearest" else (base, 0.75)
+            matrix[phase, near + taps // 2, tap] += share
+            if share < 1:  # align_corners=False: a quarter comes from the neighbour on the fine pixel's side
+                matrix[phase, near + (1 if odd else -1) + taps // 2, tap] += 1 - share
+    return matrix
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, enlarge: bool) -> Tensor:
+    """A convolution with replicated borders (zeros would be painted as a frame); ``enlarge``: then pixel shuffle ×2."""
+    border = weight.shape[-1] // 2
+    weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+    y = F.conv2d(F.pad(x, (border,) * 4, mode="replicate"), weight, bias, stride)
+    return F.pixel_shuffle(y, 2) if enlarge else y
+
+
+class StyleNorm(nn.Module):
+    """Conditional instance norm (Dumoulin et al. 2017) that learns the statistics that instances have.
+
+    Each style has a gain and a bias per channel. ``learned`` says how much of mean and variance comes from what
+    was learned for the style (1, as shipped: the norm is a fixed scale and shift, and folds into the convolution)
+    instead of from the picture at hand (0, as at the start of a training). The statistics of a picture jump from
+    frame to frame, which is seen as flicker; the learned ones cannot.
+    """
+
+    gain: Tensor
+    shift: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, styles: int, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(styles, channels))
+        self.shift = nn.Parameter(torch.zeros(styles, channels))
+        self.register_buffer("mean", torch.zeros(styles, channels))
+        self.register_buffer("variance", torch.ones(styles, channels))
+        self.learned = 1.0
+        self.momentum = 0.02  # of a picture
+        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # share, mean and variance of pictures to learn from
+
+    def affine(self, share: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift (C,) with learned statistics, of a blend of styles ``share`` (S,). Linear in ``share``."""
+        scale = self.gain * (self.variance + EPSILON).rsqrt()
+        return share @ scale, share @ (self.shift - self.mean * scale)
+
+    def forward(self, x: Tensor, share: Tensor) -> Tensor:
+        """``x`` (N, C, h, w), all painted in the blend ``share`` (S,)."""
+        if self.learned == 1:
+            scale, shift = (value[:, None, None] for value in self.affine(share))
+            return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
+        flat = x.permute(0, 2, 3, 1).flatten(1, 2).float()  # (N, h·w, C): sums of rows are fast where channels lie last
+        mean = flat.mean(1)[..., None, None]
+        variance = (flat.square().mean(1)[..., None, None] - mean.square()).clamp_min(0)
+        if self.training and torch.is_grad_enabled():
+            self.seen += [
+                (share, m.detach().flatten(), v.detach().flatten()) for m, v in zip(mean, variance, strict=True)
+            ]
+        mean = torch.lerp(mean, (share @ self.mean)[:, None, None], self.learned)
+        variance = torch.lerp(variance, (share @ self.variance)[:, None, None], self.learned)
+        scale = (share @ self.gain)[:, None, None] * (variance + EPSILON).rsqrt()
+        shift = (share @ self.shift)[:, None, None] - mean * scale
+        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
+
+    @torch.no_grad()
+    def learn(self) -> None:
+        """Move the learned statistics towards those of the pictures seen since the last call."""
+        # Sorted: the result shall not depend on which of several threads came first.
+        for share, mean, variance in sorted(self.seen, key=lambda s: (int(s[0].argmax()), *s[1][:2].tolist())):
+            rate = (self.momentum * share)[:, None]
+            self.mean.lerp_(mean.expand_as(self.mean), rate)
+            self.variance.lerp_(variance.expand_as(self.variance), rate)
+        self.seen.clear()
+
+
+class Layer(nn.Module):
+    """A convolution and its norm.
+
+    ``enlarge``: "nearest" or "bilinear" enlarges ×2 before the convolution, computed as one convolution at the small
+    size with four times the channels: the same function at a fraction of the time, and no grid. ``own``: each style
+    adds weights of its own to the shared ones. ``norm`` False: a bias instead, one per style.
+    """
+
+    def __init__(
+        self,
+        styles: int,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        *,
+        stride: int = 1,
+        enlarge: str | None = None,
+        own: bool = False,
+        norm: bool = True,
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel, kernel))
+        nn.init.kaiming_normal_(self.weight)
+        self.own = nn.Parameter(torch.zeros(styles, *self.weight.shape)) if own else None
+        self.norm = StyleNorm(styles, outputs) if norm else None
+        self.bias = None if norm else nn.Parameter(torch.zeros(styles, outputs))
+        self.register_buffer("phases", phase_matrix(kernel, enlarge) if enlarge else None, persistent=False)
+
+    def kernel(self, share: Tensor) -> Tensor:
+        """The weights of a blend of styles, on the enlarged picture where there is one."""
+        return self.weight if self.own is None else self.weight + torch.tensordot(share, self.own, 1)
+
+    def by_phase(self, kernel: Tensor) -> Tensor:
+        """A kernel on the enlarged picture → one on the picture itself, in the order of pixel shuffle."""
+        if self.phases is None:
+            return kernel
+        # In two products: taps across, then taps down.
+        across = torch.einsum("bnu,oitu->obitn", self.phases, kernel)
+        return torch.einsum("amt,obitn->oabimn", self.phases, across).flatten(0, 2)
+
+    def forward(self, x: Tensor, share: Tensor) -> Tensor:
+        bias = None if self.bias is None else self._repeat(share @ self.bias)
+        y = convolve(x, self.by_phase(self.kernel(share)), bias, self.stride, self.phases is not None)
+        return y if self.norm is None else self.norm(y, share)
+
+    def folded(self, share: Tensor) -> FoldedLayer:
+        """The layer of one blend with its norm inside the convolution."""
+        kernel = self.kernel(share)
+        if self.norm is None:
+            assert self.bias is not None
+            bias = share @ self.bias
+        else:
+            scale, bias = self.norm.affine(share)
+            kernel = kernel * scale[:, None, None, None]
+        return FoldedLayer(self.by_phase(kernel), self._repeat(bias), self.stride, self.phases is not None)
+
+    def _repeat(self, bias: Tensor) -> Tensor:
+        return bias if self.phases is None else bias.repeat_interleave(4)
+
+
+class FoldedLayer(nn.Module):
+    """A plain convolution."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, stride: int, enlarge: bool) -> None:
+        super().__init__()
+        self.stride, self.enlarge = stride, enlarge
+        self.register_buffer("weight", weight.detach().clone())
+        self.register_buffer("bias", bias.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return convolve(x, self.weight, self.bias, self.stride, self.enlarge)
+
+
+# ---- the network
+
+
+def paint(
+    layers: Sequence[Callable[[Tensor], Tensor]],
+    frame: Tensor,
+    prior: Tensor,
+    consistency: Tensor,
+    precision: torch.dtype,
+) -> Tensor:
+    """The network, of layers with or without folded norms, computed in ``precision``. Not clamped to [0, 1] yet.
+
+    The last layer gives three colours and a gate. The gate says how much of the prior is kept as it is where it can be
+    trusted: without it the network would have to squeeze the prior through its coarse middle.
+    """
+    stem, down, *body, up, last = layers
+    height, width = frame.shape[-2:]
+    frame, prior, consistency = padded(frame), padded(prior), padded(consistency)
+    trusted = (prior - 0.5) * consistency
+    x = torch.cat([frame - 0.5, trusted, consistency], 1).to(precision)
+    x = F.pixel_unshuffle(x.contiguous(memory_format=torch.channels_last), 2)
+    x = F.relu_(stem(x))
+    x = F.relu_(down(x))
+    for first, second in zip(body[::2], body[1::2], strict=True):
+        x = x + second(F.relu_(first(x)))
+    x = last(F.relu_(up(x))).float()
+    # As in Johnson et al.: black and white lie well within the reach of tanh, so that training gets away from them.
+    colors = 0.5 + 150 / 255 * torch.tanh(x[:, :3])
+    return torch.lerp(colors, prior, torch.sigmoid(x[:, 3:]) * consistency)[..., :height, :width]
+
+
+def padded(x: Tensor) -> Tensor:
+    """Right and lower border repeated until both sides are multiples of 4."""
+    height, width = x.shape[-2:]
+    if height % 4 == 0 and width % 4 == 0:
+        return x
+    return F.pad(x, (0, -width % 4, 0, -height % 4), mode="replicate")
+
+
+class TransformNet(nn.Module):
+    """Paints frames in a blend of ``styles`` styles; a half-resolution stem and a quarter-resolution body.
+
+    Every layer has norms per style, and those from the last block on weights per style too; all of them blend
+    linearly. With learned statistics (``set_learned(1)``, the default) it is a plain convolutional network: no state,
+    the same result wherever a frame is cut into tiles that overlap enough.
+    """
+
+    def __init__(self, styles: int, width: int = WIDTH, blocks: int = BLOCKS) -> None:
+        super().__init__()
+        self.styles, self.width, self.blocks = styles, width, blocks
+        self.precision = torch.float32  # of activations; training may choose bfloat16
+        half = width // 2
+        self.layers = nn.ModuleList(
+            [
+                Layer(styles, 28, half),
+                Layer(styles, half, width, stride=2),
+                *(Layer(styles, width, width, own=number >= 2 * blocks - 2) for number in range(2 * blocks)),
+                Layer(styles, width, half, enlarge="nearest", own=True),
+                Layer(styles, half, 4, 5, enlarge="bilinear", own=True, norm=False),
+            ]
+        )
+        with torch.no_grad():
+            last = self.parts[-1]
+            assert last.bias is not None
+            last.weight.mul_(0.3)
+            last.bias[:, 3] = -2.0  # the gate begins nearly shut
+
+    @property
+    def parts(self) -> list[Layer]:
+        return [layer for layer in self.layers if isinstance(layer, Layer)]
+
+    def set_learned(self, share: float) -> None:
+        """How much of the norms' statistics is what was learned (``StyleNorm``), in [0, 1]."""
+        for module in self.modules():
+            if isinstance(module, StyleNorm):
+                module.learned = share
+
+    def learn(self) -> None:
+        """In training mode: learn from the statistics of what was painted since the last call."""
+        for module in self.modules():
+            if isinstance(module, StyleNorm):
+                module.learn()
+
+    def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor, shares: Tensor) -> Tensor:
+        """Painted frames (N, 3, H, W) in [0, 1]; in training mode up to 0.09 beyond, so that losses can pull them back.
+
+        Args:
+            frame: (N, 3, H, W) in [0, 1], any size.
+            prior: the painted frame before, warped to now; same shape, in [0, 1]. Anything where c is 0.
+            consistency: c in [0, 1], (N, 1, H, W); 0 everywhere for a first frame.
+            shares: how much of each style, (N, S); rows sum to 1.
+        """
+        if len(shares) > 1 and not torch.equal(shares, shares[:1].expand_as(shares)):
+            rows = zip(frame, prior, consistency, shares, strict=True)
+            return torch.cat([self(f[None], p[None], c[None], s[None]) for f, p, c, s in rows])
+        share = shares[0]
+        layers = [partial(layer, share=share) for layer in self.layers]
+        painted = paint(layers, frame, prior, consistency, self.precision)
+        return painted if self.training else painted.clamp(0, 1)
+
+    def folded(self, share: Tensor) -> FoldedNet:
+        """The network of one blend ``share`` (S,), for inference: plain convolutions, learned statistics."""
+        with torch.no_grad():
+            return FoldedNet([layer.folded(share) for layer in self.parts])
+
+
+class FoldedNet(nn.Module):
+    """``TransformNet`` in one blend of styles: ``(frame, prior, consistency)`` as there → painted frame, float32.
+
+    ``.bfloat16()`` halves the time on CPUs that know it; frames stay float32.
+    """
+
+    def __init__(self, layers: Sequence[FoldedLayer]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers).to(memory_format=torch.channels_last)
+
+    def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
+        return paint(list(self.layers), frame, prior, consistency, next(self.buffers()).dtype).clamp_(0, 1)
+
+
+# ---- to compare with
+
+
+class ReferenceNet(nn.Module):
+    """The transform net of Johnson et al. (2016), one style, with the inputs of Ruder et al. (2018).
+
+    c9s1-32, d64, d128, five residual blocks of 128, nearest ×2, c3s1-64, nearest ×2, c9s1-3; instance norms. 1.68 M
+    parameters, 154 kMAC a pixel. ``(frame, prior, consistency)`` as in ``FoldedNet``; sides are multiples of 4.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+            convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, padding_mode="reflect")
+            return nn.Sequential(convolution, nn.InstanceNorm2d(outputs, affine=True))
+
+        self.down = nn.Sequential(
+            *(conv(7, 32, 9), nn.ReLU(), conv(32, 64, 3, 2), nn.ReLU(), conv(64, 128, 3, 2), nn.ReLU())
+        )
+        self.body = nn.ModuleList(nn.Sequential(conv(128, 128, 3), nn.ReLU(), conv(128, 128, 3)) for _ in range(5))
+        self.up = nn.Sequential(
+            *(nn.Upsample(scale_factor=2), conv(128, 64, 3), nn.ReLU(), nn.Upsample(scale_factor=2)),
+            nn.Conv2d(64, 3, 9, padding=4, padding_mode="reflect"),
+        )
+
+    def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
+        x = self.down(torch.cat([frame - 0.5, (prior - 0.5) * consistency, consistency], 1))
+        for block in self.body:
+            x = x + block(x)
+        return (0.5 + 150 / 255 * torch.tanh(self.up(x))).clamp(0, 1)
