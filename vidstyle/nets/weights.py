@@ -75,6 +75,19 @@ def read_weights(path: Path) -> WeightFile:
     return WeightFile(tensors, metadata, file_sha256(path))
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a ``.safetensors`` file says of itself, without its tensors.
+
+    Raises:
+        WeightsError: it is missing, or no such file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a readable weight file: {first_line(error)}") from error
+
+
 def write_weights(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a ``.safetensors`` file whole or not at all.
 

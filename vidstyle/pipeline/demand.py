@@ -208,6 +208,7 @@ class Consistencies:
             torch.from_numpy(opposite),
             motion_boundaries=self.settings.motion_boundaries,
             smooth=self.settings.smooth,
+            minimum_filter=self.settings.minimum_filter,
         )
         levels = quantize_mask(mask.numpy())
         self.shelf.save(pair_name(frame, other), levels, {"tools": self.tools})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from vidstyle import __version__
-from vidstyle.config import NoneSettings, OptimizeSettings
+from vidstyle.config import NoneSettings, OptimizeSettings, RecurrentSettings, StyleSettings
 from vidstyle.errors import MediaError, PaintError, VidstyleError
 from vidstyle.flow import FlowMethod, flow_method
 from vidstyle.media import find_ffmpeg, open_writer
@@ -29,12 +29,15 @@ from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.masks import Masks
 from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.plan import Plan, file_record, output_name
+from vidstyle.pipeline.request import why_method
 from vidstyle.pipeline.stages import Shot
+from vidstyle.pipeline.styles import trained_styles
 from vidstyle.store import discard, publish, sweep, temporary_path
 from vidstyle.stylize.base import Stylizer
 from vidstyle.stylize.mixing import Shares, shares_at, weights_at
 from vidstyle.stylize.none import NoneStylizer
 from vidstyle.stylize.optimize import OptimizeStylizer, affordable_history
+from vidstyle.stylize.recurrent import RecurrentStylizer
 from vidstyle.stylize.schedule import Turn
 
 
@@ -150,24 +153,30 @@ def build_stylizer(plan: Plan, device: torch.device, masks: Masks) -> Stylizer:
     settings = plan.request.stylize_settings
     if isinstance(settings, NoneSettings):
         return NoneStylizer()
+    shares = style_shares(plan, settings.styles, masks, device)
+    precision = plan.stages.inputs.precision
+    if isinstance(settings, RecurrentSettings):
+        trained = trained_styles([(style.path, style.trained_name) for style in plan.request.styles])
+        return RecurrentStylizer(trained, shares, device, getattr(torch, precision))
     assert plan.weights.encoder is not None
     options = EncoderOptions(settings.pooling, settings.normalized)
-    precision = plan.stages.inputs.precision
     encoder = TiledEncoder(load_encoder(settings.encoder, plan.weights.encoder, device, options, precision))
     check_layers(encoder, (*settings.content_levels, *settings.style_levels))
     images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
-    return OptimizeStylizer(settings, encoder, images, plan.size, style_shares(plan, settings, masks, device))
+    return OptimizeStylizer(settings, encoder, images, plan.size, shares)
 
 
-def style_shares(plan: Plan, settings: OptimizeSettings, masks: Masks, device: torch.device) -> Callable[[int], Shares]:
+def style_shares(
+    plan: Plan, styles: Sequence[StyleSettings], masks: Masks, device: torch.device
+) -> Callable[[int], Shares]:
     """What each style has of a frame, by the frame's number."""
 
     def shares(frame: int) -> Shares:
         time = plan.timeline.time(frame) - plan.timeline.time(0)
         if not masks.any:
-            return weights_at(settings.styles, time)
+            return weights_at(styles, time)
         areas = [None if mask is None else torch.from_numpy(mask).to(device) for mask in masks.at(time)]
-        return shares_at(settings.styles, time, areas)
+        return shares_at(styles, time, areas)
 
     return shares
 
@@ -229,6 +238,8 @@ def time_to_paint(studio: Studio) -> TimeLeft:
     work = unpainted(studio)
     if any(work.values()):
         monitor.check()
+        if (why := why_method(plan.request)) is not None:
+            monitor.note(why)
     left = time_left(studio, work)
     settings = plan.request.stylize
     if isinstance(settings, OptimizeSettings) and any(work.values()):
