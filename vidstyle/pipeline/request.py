@@ -132,13 +132,13 @@ def why_method(request: Request) -> str | None:
     """In one line, how the request's styles are painted and why so; None where nothing is painted."""
     if isinstance(request.stylize, NoneSettings):
         return None
-    name = Path(request.styles[0].path).name
+    names = [Path(style.path).name for style in request.styles]
+    listed = " and ".join(names)
     if isinstance(request.stylize, RecurrentSettings):
-        return f"{name} is a trained style: a network paints each frame in one go"
-    return (
-        f"{name} is a picture: each frame is painted by optimisation; "
-        "a trained style (`vidstyle styles list`) is painted many times faster"
-    )
+        what = f"{listed} is a trained style" if len(names) == 1 else f"{listed} are trained styles"
+        return f"{what}: a network paints each frame in one go"
+    what = f"{listed} is a picture" if len(names) == 1 else f"{listed} are pictures"
+    return f"{what}: frames are painted by optimisation (trained styles, `vidstyle styles list`, are many times faster)"
 
 
 def request_to_plain(request: Request) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from vidstyle.nets.encoder import EncoderOptions, check_layers, load_encoder
 from vidstyle.nets.tiled import TiledEncoder
 from vidstyle.nets.weights import read_weights
 from vidstyle.pipeline.budget import Budget
-from vidstyle.pipeline.demand import REMEMBERED, Consistencies, Flows, Frames, Painter, Recent
+from vidstyle.pipeline.demand import REMEMBERED, Ahead, Consistencies, Flows, Frames, Painter, Recent
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.given_flow import GivenFlow
@@ -95,6 +95,8 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         self.flows = Flows(stages.flow, self.frames, method, GivenFlow.of(plan, monitor.note), tools)
         self.consistencies = Consistencies(stages.consistency, self.flows, request.consistency, tools)
         self.masks = Masks(plan, tools)
+        # Beside optimisation it would not be noticed: there flow takes a hundredth of the time.
+        self.ahead = Ahead() if isinstance(request.stylize, RecurrentSettings) else None
         self.recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
         self.stylizer: Callable[[], Stylizer] = cache(lambda: build_stylizer(plan, self.device, self.masks))
         self.painters = {
@@ -110,6 +112,7 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
                 device=self.device,
                 timeline=plan.timeline,
                 tools=tools,
+                ahead=self.ahead,
             )
             for shot in plan.shots
         }
@@ -136,6 +139,8 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         return self
 
     def __exit__(self, *error: Any) -> None:
+        if self.ahead is not None:
+            self.ahead.close()
         self.frames.close()
         self.masks.close()
         self.flows.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import platformdirs
 import torch
-from torch import Tensor
+from PIL import Image
 
 from vidstyle.config import OptimizeSettings, RecurrentSettings
 from vidstyle.errors import InputError, OutputError, WeightsError
@@ -22,6 +23,8 @@ from vidstyle.nets import fast_neural_style, style_file
 from vidstyle.nets.calibration import dead_leaves
 from vidstyle.nets.style_file import embedded_styles
 from vidstyle.nets.weights import read_metadata, read_weights, write_weights
+from vidstyle.pipeline.images import check_picture, read_image, save
+from vidstyle.store import quantize_frame
 from vidstyle.stylize.recurrent import RecurrentStylizer, StyleNetwork, TrainedStyle
 
 #: Endings of files that hold trained styles: ours, and checkpoints of PyTorch's.
@@ -116,8 +119,8 @@ def check_method(method: str, paths: Sequence[str], settings: Any) -> None:
         ours, theirs = (kind.__dataclass_fields__ for kind in (RecurrentSettings, OptimizeSettings))
         for name in settings if isinstance(settings, Mapping) else ():
             if name in theirs and name not in ours:
-                option = f"--{name.replace('_', '-')}"
-                raise InputError(f"{option} is for pictures as styles; what is trained has it in it: leave it out")
+                option = "--long-term" if name == "offsets" else f"--{name.replace('_', '-')}"
+                raise InputError(f"{option} is for pictures as styles, not for trained ones: leave it out")
     if method == "optimize":
         for path in paths:
             if Path(path).suffix.lower() in ENDINGS or (not Path(path).exists() and is_known(path)):
@@ -126,7 +129,8 @@ def check_method(method: str, paths: Sequence[str], settings: Any) -> None:
 
 def unknown(name: str) -> str:
     """What to say where there is no such style."""
-    return f"there is no style {name!r}, and no picture of that name; styles are {', '.join(known_styles()) or 'none'}"
+    known = ", ".join(known_styles()) or "none yet"
+    return f"there is no style {name!r}, and no picture of that name; trained styles: {known}"
 
 
 # ---- files
@@ -271,9 +275,39 @@ def remove_styles(names: Sequence[str]) -> list[Path]:
 # ---- pictures of styles
 
 
-def paint_picture(name: str, picture: Tensor | None = None) -> Tensor:
-    """A picture ``(3, H, W)`` in [0, 1] in a style; None: one drawn by program. On the processor."""
-    styles = trained_styles([(name, name if is_bare(name) else None)])
-    stylizer = RecurrentStylizer(styles, lambda frame: [1.0], torch.device("cpu"))
-    shown = dead_leaves(1, 256)[0] if picture is None else picture
-    return stylizer.picture(shown)
+def examine_style(name: str) -> dict[str, Any]:
+    """What there is to know of a style, by its name or its file. InputError, WeightsError: it is not there."""
+    path = find_file(name)
+    loaded = load_file(path)
+    own = name if is_bare(name) else None
+    return {
+        "name": own or ", ".join(loaded.names),
+        "file": str(path),
+        "embedded": path == embedded_styles(),
+        "beside": [other for other in loaded.names if own and other != own],
+        "temporal": isinstance(loaded.network, style_file.TransformNet),
+        "picture": bool(loaded.previews.get(own or loaded.names[0])),
+        "notes": loaded.notes,
+    }
+
+
+def write_picture(name: str, output: Path, picture: Path | None, may_replace: Callable[[Path], bool]) -> None:
+    """Write a picture of a style: of ``picture`` painted in it; else the one in its file, or one drawn by program.
+
+    Raises:
+        InputError, WeightsError: style or picture cannot be used. OutputError: the output cannot be written.
+    """
+    output = output.expanduser().absolute()
+    check_picture(output)
+    if output.exists() and not may_replace(output):
+        raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
+    loaded = load_file(find_file(name))
+    own = name if is_bare(name) else loaded.names[0]
+    preview = loaded.previews.get(own)
+    if picture is None and preview is not None:
+        save(Image.open(io.BytesIO(preview)).convert("RGB"), output)
+        return
+    shown = dead_leaves(1, 256)[0] if picture is None else torch.from_numpy(read_image(picture))
+    style = TrainedStyle(loaded.network, loaded.index(own), len(loaded.names))
+    painted = RecurrentStylizer([style], lambda frame: [1.0], torch.device("cpu")).picture(shown)
+    save(Image.fromarray(quantize_frame(painted.numpy())), output)
