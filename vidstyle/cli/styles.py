@@ -69,9 +69,10 @@ def show(style: str, output: Path | None, picture: Path | None, overwrite: bool 
     elif output is not None:
         click.echo(output.absolute())
     else:
-        for name, value in {**found, **found.pop("notes")}.items():
+        notes = found.pop("notes")
+        for name, value in {**found, **notes}.items():
             text = ", ".join(map(str, value)) if isinstance(value, list) else value
-            click.echo(f"{name:<10} {text}")
+            click.echo(f"{name:<11} {text}")
 
 
 @styles.command()

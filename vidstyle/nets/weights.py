@@ -67,7 +67,9 @@ def read_weights(path: Path) -> WeightFile:
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is not a readable weight file: {first_line(error)}") from error
     except Exception as error:  # torch.load raises UnpicklingError, imported from nowhere stable
-        raise WeightsError(f"{path} holds more than tensors and is not loaded: {first_line(error)}") from error
+        raise WeightsError(
+            f"{path} holds more than tensors and is not loaded: save the network's state_dict()"
+        ) from error
     if not isinstance(tensors, dict) or not all(
         isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors.items()
     ):

@@ -77,7 +77,7 @@ def examine(root: Callable[[], Path], here: Callable[[], Path]) -> Iterator[Find
         ("torch", (), partial(check_torch, loading)),
         ("torchvision", (), partial(check_torchvision, loading)),
         ("networks", ("numpy", "safetensors", "torch"), partial(check_networks, loading)),
-        ("styles", ("numpy", "safetensors", "torch"), check_styles),
+        ("styles", ("numpy", "safetensors", "torch", "zstandard"), check_styles),
         ("cache", ("numpy", "zstandard"), partial(check_cache, root)),
         ("disk here", ("numpy", "zstandard"), partial(check_disk, here)),
     ]

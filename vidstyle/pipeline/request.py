@@ -92,6 +92,9 @@ class Request:
             raise InputError("--end must be later than --start")
         if not isinstance(self.stylize, NoneSettings) and not self.styles:
             raise InputError("no style given: add --style PAINTING.jpg, or a name that `vidstyle styles list` has")
+        for style in self.styles:
+            if style.name is not None and (isinstance(self.stylize, OptimizeSettings) or is_bare(style.path)):
+                raise InputError(f"--style {style.path}: name= is for a file of several trained styles")
         if isinstance(self.stylize, RecurrentSettings):
             self.check_trained()
         if self.flow_weights and self.flow.method not in RAFT_METHODS:

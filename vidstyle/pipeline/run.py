@@ -243,9 +243,9 @@ def time_to_paint(studio: Studio) -> TimeLeft:
     work = unpainted(studio)
     if any(work.values()):
         monitor.check()
-        if (why := why_method(plan.request)) is not None:
-            monitor.note(why)
     left = time_left(studio, work)
+    if any(work.values()) and (why := why_method(plan.request)) is not None:
+        monitor.note(why)
     settings = plan.request.stylize
     if isinstance(settings, OptimizeSettings) and any(work.values()):
         history = affordable_history(settings.history, torch.empty(3, *plan.size, device="meta"))

@@ -286,7 +286,7 @@ def examine_style(name: str) -> dict[str, Any]:
         "embedded": path == embedded_styles(),
         "beside": [other for other in loaded.names if own and other != own],
         "temporal": isinstance(loaded.network, style_file.TransformNet),
-        "picture": bool(loaded.previews.get(own or loaded.names[0])),
+        "has_picture": bool(loaded.previews.get(own or loaded.names[0])),
         "notes": loaded.notes,
     }
 
