@@ -138,7 +138,7 @@ def test_maths_knows_no_command_line_no_ffmpeg_and_none_of_the_parts_above() -> 
 def test_maths_knows_no_files_but_those_of_weights() -> None:
     offences = []
     for file in files_of(*MATHS):
-        allowed = {READS_FILES: DISK_LIBRARIES, **dict.fromkeys(NAMES_PATHS, {"pathlib"})}.get(name_of(file), set())
+        allowed = {READS_FILES: DISK_LIBRARIES, **{name: {"pathlib"} for name in NAMES_PATHS}}.get(name_of(file), set())
         offences += [f"{name_of(file)} imports {name}" for name in libraries(file) & DISK_LIBRARIES - allowed]
         if name_of(file) != READS_FILES:
             offences += [

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,7 @@ def phase_matrix(kernel: int, mode: str) -> Tensor:
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, enlarge: bool) -> Tensor:
     """A convolution with replicated borders (zeros would be painted as a frame); ``enlarge``: then pixel shuffle ×2."""
     border = weight.shape[-1] // 2
+    weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
     y = F.conv2d(F.pad(x, (border,) * 4, mode="replicate"), weight, bias, stride)
     return F.pixel_shuffle(y, 2) if enlarge else y
 
@@ -68,7 +70,8 @@ class StyleNorm(nn.Module):
         self.register_buffer("mean", torch.zeros(styles, channels))
         self.register_buffer("variance", torch.ones(styles, channels))
         self.learned = 1.0
-        self.momentum = 0.02
+        self.momentum = 0.02  # of a picture
+        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # share, mean and variance of pictures to learn from
 
     def affine(self, share: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and shift (C,) with learned statistics, of a blend of styles ``share`` (S,). Linear in ``share``."""
@@ -79,21 +82,29 @@ class StyleNorm(nn.Module):
         """``x`` (N, C, h, w), all painted in the blend ``share`` (S,)."""
         if self.learned == 1:
             scale, shift = (value[:, None, None] for value in self.affine(share))
-            return x * scale.to(x.dtype) + shift.to(x.dtype)
-        variance, mean = torch.var_mean(x.float(), (2, 3), keepdim=True, correction=0)
-        if self.training:
-            self._learn(mean.detach(), variance.detach(), share)
+            return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
+        flat = x.permute(0, 2, 3, 1).flatten(1, 2).float()  # (N, h·w, C): sums of rows are fast where channels lie last
+        mean = flat.mean(1)[..., None, None]
+        variance = (flat.square().mean(1)[..., None, None] - mean.square()).clamp_min(0)
+        if self.training and torch.is_grad_enabled():
+            self.seen += [
+                (share, m.detach().flatten(), v.detach().flatten()) for m, v in zip(mean, variance, strict=True)
+            ]
         mean = torch.lerp(mean, (share @ self.mean)[:, None, None], self.learned)
         variance = torch.lerp(variance, (share @ self.variance)[:, None, None], self.learned)
         scale = (share @ self.gain)[:, None, None] * (variance + EPSILON).rsqrt()
         shift = (share @ self.shift)[:, None, None] - mean * scale
-        return x * scale.to(x.dtype) + shift.to(x.dtype)
+        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
 
     @torch.no_grad()
-    def _learn(self, mean: Tensor, variance: Tensor, share: Tensor) -> None:
-        rate = (self.momentum * share)[:, None]
-        self.mean.lerp_(mean.mean(0).flatten().expand_as(self.mean), rate)
-        self.variance.lerp_(variance.mean(0).flatten().expand_as(self.variance), rate)
+    def learn(self) -> None:
+        """Move the learned statistics towards those of the pictures seen since the last call."""
+        # Sorted: the result shall not depend on which of several threads came first.
+        for share, mean, variance in sorted(self.seen, key=lambda s: (int(s[0].argmax()), *s[1][:2].tolist())):
+            rate = (self.momentum * share)[:, None]
+            self.mean.lerp_(mean.expand_as(self.mean), rate)
+            self.variance.lerp_(variance.expand_as(self.variance), rate)
+        self.seen.clear()
 
 
 class Layer(nn.Module):
@@ -176,21 +187,30 @@ class FoldedLayer(nn.Module):
 # ---- the network
 
 
-def paint(layers: Sequence[Callable[[Tensor], Tensor]], frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
-    """The network, of layers with or without folded norms. All are padded to multiples of 4.
+def paint(
+    layers: Sequence[Callable[[Tensor], Tensor]],
+    frame: Tensor,
+    prior: Tensor,
+    consistency: Tensor,
+    precision: torch.dtype,
+) -> Tensor:
+    """The network, of layers with or without folded norms, computed in ``precision``.
 
     The last layer gives three colours and a gate. The gate says how much of the prior is kept as it is where it can be
     trusted: without it the network would have to squeeze the prior through its coarse middle.
     """
     stem, down, *body, up, last = layers
+    height, width = frame.shape[-2:]
+    frame, prior, consistency = padded(frame), padded(prior), padded(consistency)
     trusted = (prior - 0.5) * consistency
-    x = F.pixel_unshuffle(torch.cat([frame - 0.5, trusted, consistency], 1), 2)
-    x = F.relu(stem(x.contiguous(memory_format=torch.channels_last)))
-    x = F.relu(down(x))
+    x = torch.cat([frame - 0.5, trusted, consistency], 1).to(precision)
+    x = F.pixel_unshuffle(x.contiguous(memory_format=torch.channels_last), 2)
+    x = F.relu_(stem(x))
+    x = F.relu_(down(x))
     for first, second in zip(body[::2], body[1::2], strict=True):
-        x = x + second(F.relu(first(x)))
-    x = torch.sigmoid(last(F.relu(up(x))).float())
-    return torch.lerp(x[:, :3], prior.float(), x[:, 3:] * consistency)
+        x = x + second(F.relu_(first(x)))
+    x = torch.sigmoid(last(F.relu_(up(x))).float())
+    return torch.lerp(x[:, :3], prior, x[:, 3:] * consistency)[..., :height, :width]
 
 
 def padded(x: Tensor) -> Tensor:
@@ -212,6 +232,7 @@ class TransformNet(nn.Module):
     def __init__(self, styles: int, width: int = WIDTH, blocks: int = BLOCKS) -> None:
         super().__init__()
         self.styles, self.width, self.blocks = styles, width, blocks
+        self.precision = torch.float32  # of activations; training may choose bfloat16
         half = width // 2
         self.layers = nn.ModuleList(
             [
@@ -223,22 +244,26 @@ class TransformNet(nn.Module):
             ]
         )
         with torch.no_grad():
-            for second in self._of_kind()[3 : 2 + 2 * blocks : 2]:  # a block begins as nearly nothing
-                assert second.norm is not None
-                second.norm.gain.fill_(0.3)
-            last = self._of_kind()[-1]
-            last.weight.mul_(0.3)
+            last = self.parts[-1]
             assert last.bias is not None
+            last.weight.mul_(0.3)
             last.bias[:, 3] = -2.0  # the gate begins nearly shut
 
-    def _of_kind(self) -> list[Layer]:
+    @property
+    def parts(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
     def set_learned(self, share: float) -> None:
         """How much of the norms' statistics is what was learned (``StyleNorm``), in [0, 1]."""
-        for layer in self._of_kind():
-            if layer.norm is not None:
-                layer.norm.learned = share
+        for module in self.modules():
+            if isinstance(module, StyleNorm):
+                module.learned = share
+
+    def learn(self) -> None:
+        """In training mode: learn from the statistics of what was painted since the last call."""
+        for module in self.modules():
+            if isinstance(module, StyleNorm):
+                module.learn()
 
     def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor, shares: Tensor) -> Tensor:
         """Painted frames (N, 3, H, W) in [0, 1].
@@ -253,14 +278,13 @@ class TransformNet(nn.Module):
             rows = zip(frame, prior, consistency, shares, strict=True)
             return torch.cat([self(f[None], p[None], c[None], s[None]) for f, p, c, s in rows])
         share = shares[0]
-        layers = [lambda x, layer=layer: layer(x, share) for layer in self.layers]
-        height, width = frame.shape[-2:]
-        return paint(layers, padded(frame), padded(prior), padded(consistency))[..., :height, :width]
+        layers = [partial(layer, share=share) for layer in self.layers]
+        return paint(layers, frame, prior, consistency, self.precision)
 
     def folded(self, share: Tensor) -> FoldedNet:
         """The network of one blend ``share`` (S,), for inference: plain convolutions, learned statistics."""
         with torch.no_grad():
-            return FoldedNet([layer.folded(share) for layer in self._of_kind()])
+            return FoldedNet([layer.folded(share) for layer in self.parts])
 
 
 class FoldedNet(nn.Module):
@@ -274,11 +298,7 @@ class FoldedNet(nn.Module):
         self.layers = nn.ModuleList(layers).to(memory_format=torch.channels_last)
 
     def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
-        height, width = frame.shape[-2:]
-        first, *rest = list(self.layers)
-        kind = first.weight.dtype
-        layers = [lambda x: first(x.to(kind)), *rest]
-        return paint(layers, padded(frame), padded(prior), padded(consistency))[..., :height, :width]
+        return paint(list(self.layers), frame, prior, consistency, next(self.buffers()).dtype)
 
 
 # ---- to compare with

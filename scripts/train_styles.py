@@ -1,0 +1,132 @@
+"""Train the styles that vidstyle ships: one recurrent network for eight paintings.
+
+    python scripts/train_styles.py --data ../shared/data --run runs/styles --steps 12000
+
+The data folder holds photos/, sequences/, styles/ and weights/ (docs/models.md names their sources). Training stops at
+any moment and goes on from its last checkpoint when the same command is run again; ``--steps`` may be changed on the
+way. A sheet of what the network paints now is written every few minutes. ``--export FILE`` writes the file of styles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from vidstyle.nets.encoder import Encoder, ReducedEncoder
+from vidstyle.nets.style_file import write_styles
+from vidstyle.nets.teacher import TeacherEncoder
+from vidstyle.train.footage import Footage, pictures_in, read_photo
+from vidstyle.train.preview import jpeg, preview_sheet, thumbnail
+from vidstyle.train.recurrent import Progress, Training, TrainSettings
+
+STYLES = (
+    *("starry-night", "great-wave", "the-scream", "composition-vii"),
+    *("udnie", "delaunay-portrait", "wheat-field", "woman-with-a-hat"),
+)
+HELD_OUT_SEQUENCES = ("bmx-trees", "camel", "libby", "soapbox")
+HELD_OUT_PHOTOS = 40  # the last ones by name
+PREVIEWS = (-3, -9, -21)  # of the photos held out
+
+
+def main() -> None:
+    defaults = TrainSettings()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with photos, sequences, styles, weights")
+    parser.add_argument("--run", type=Path, default=Path("runs/styles"), help="checkpoint and sheets go here")
+    parser.add_argument("--styles", nargs="+", default=list(STYLES))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--sheet-every", type=float, default=300, help="seconds")
+    parser.add_argument("--export", type=Path, help="write the last checkpoint as a file of styles")
+    for name, value in asdict(defaults).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    args = parser.parse_args()
+    torch.set_num_threads(1 if args.device == "cpu" else 2)  # the workers are the threads
+    settings = TrainSettings(**{name: getattr(args, name) for name in asdict(defaults)})
+    paintings = {name: read_photo(args.data / "styles" / f"{name}.jpg", 10_000).float() / 255 for name in args.styles}
+    encoder = teacher(args.data / "weights", torch.device(args.device), getattr(torch, settings.precision))
+    training = Training(
+        *(settings, paintings, footage(args.data), encoder, torch.device(args.device)),
+        checkpoint=args.run / "checkpoint.pt",
+        workers=args.workers,
+    )
+    photos = [read_photo(pictures_in(args.data / "photos")[number]).float() / 255 for number in PREVIEWS]
+    if args.export:
+        export(training, paintings, photos, args.export)
+        return
+    training.run(Reporter(training, paintings, photos, args.run, args.sheet_every))
+
+
+def footage(data: Path) -> Footage:
+    photos = [read_photo(path) for path in pictures_in(data / "photos")[:-HELD_OUT_PHOTOS]]
+    sequences = sorted(p for p in (data / "sequences").iterdir() if p.is_dir() and p.name not in HELD_OUT_SEQUENCES)
+    return Footage(photos, [[read_photo(path) for path in pictures_in(folder)] for folder in sequences])
+
+
+def teacher(weights: Path, device: torch.device, precision: torch.dtype) -> Encoder:
+    """The networks that taught the compact encoder: exact VGG-19 below, its compressed kin above."""
+
+    def load(name: str) -> dict[str, Tensor]:
+        tensors = {key: value.to(precision) for key, value in load_file(weights / name, device=str(device)).items()}
+        # channels_last: the CPU's convolutions are several times faster in it.
+        return {
+            key: value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+            for key, value in tensors.items()
+        }
+
+    exact = load("vgg19_caffe_conv1_1-conv3_4.safetensors")
+    both = TeacherEncoder(exact, load("vgg19_16x_encoder_relu5_1.safetensors"))
+    return both if precision == torch.float32 else ReducedEncoder(both)
+
+
+class Reporter:
+    """Prints a line now and then, and writes sheets of what the network paints."""
+
+    def __init__(
+        self, training: Training, paintings: dict[str, Tensor], photos: list[Tensor], run: Path, every: float
+    ) -> None:
+        self.training, self.paintings, self.photos, self.run, self.every = training, paintings, photos, run, every
+        self.last_line = self.last_sheet = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        now, done = time.monotonic(), progress.step == progress.steps
+        if now - self.last_line >= 30 or done:
+            self.last_line = now
+            losses = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
+            styles = " ".join(f"{name[:7]} {s:.3f}/{c:.3f}" for name, (s, c) in progress.by_style.items())
+            left = progress.seconds_left / 60
+            print(f"step {progress.step}/{progress.steps}  {left:.0f} min left  {losses}  {styles}", flush=True)
+        if now - self.last_sheet >= self.every or done:
+            self.last_sheet = now
+            sheet = preview_sheet(self.training.network, self.paintings, self.photos)
+            self.run.mkdir(parents=True, exist_ok=True)
+            (self.run / f"sheet-{progress.step:06d}.jpg").write_bytes(jpeg(sheet, 88))
+
+
+def export(training: Training, paintings: dict[str, Tensor], photos: list[Tensor], path: Path) -> None:
+    """Write the file of styles, each with a small picture of the first preview photo painted in it."""
+    network = training.network.cpu().eval()
+    network.set_learned(1.0)
+    previews = {
+        name: jpeg(thumbnail(network.folded(torch.eye(network.styles)[number]), photos[0], 224), 80)
+        for number, name in enumerate(training.names)
+    }
+    progress = training.progress()
+    notes = {
+        "settings": asdict(training.settings),
+        "step": progress.step,
+        "seconds": round(progress.seconds),
+        "losses": {name: round(value, 4) for name, value in progress.losses.items()},
+    }
+    write_styles(path, training.names, network, previews, notes)
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, after {progress.step} steps")
+
+
+if __name__ == "__main__":
+    main()

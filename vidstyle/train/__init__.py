@@ -1,0 +1,1 @@
+"""Training of networks that paint: ``recurrent`` trains those of trained styles."""

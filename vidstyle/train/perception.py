@@ -1,0 +1,72 @@
+"""What a painting is measured with in training: how far its style and its content are off, in comparable units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidstyle.losses import content_loss, gram_matrix
+from vidstyle.metrics import JUDGE_CONTENT_LAYER, JUDGE_STYLE_LAYERS
+from vidstyle.nets.encoder import Encoder
+
+AT_ONCE = 2
+"""Pictures that the encoder sees at a time: more make the CPU's memory slower than its units."""
+
+
+class Perception:
+    """Style and content loss of paintings in any blend of some styles (Johnson et al. 2016).
+
+    As in the judge (``vidstyle.metrics``): a level's style distance is 1 for an unpainted photo, on the average of
+    ``photos``, and the content distance is 1 for uniform noise, so that weights mean the same for all styles,
+    levels and encoders.
+    """
+
+    @torch.no_grad()
+    def __init__(self, encoder: Encoder, styles: Sequence[Tensor], photos: Tensor) -> None:
+        """``styles``: (3, h, w) in [0, 1], as large as strokes shall be; ``photos``: (N, 3, H, W) in [0, 1]."""
+        self.encoder = encoder
+        described = [encoder(style[None], JUDGE_STYLE_LAYERS) for style in styles]
+        self.targets = {
+            layer: torch.cat([gram_matrix(features[layer]) for features in described]) for layer in JUDGE_STYLE_LAYERS
+        }
+        distance = {layer: torch.zeros(len(styles), device=photos.device) for layer in JUDGE_STYLE_LAYERS}
+        noise = torch.rand(photos[:1].shape, generator=torch.Generator().manual_seed(0)).to(photos.device)
+        empty = encoder(noise, [JUDGE_CONTENT_LAYER])[JUDGE_CONTENT_LAYER].float()
+        content = 0.0
+        for photo in photos.split(1):
+            features = encoder(photo, (*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER))
+            for layer, grams in self.targets.items():
+                distance[layer] += (gram_matrix(features[layer]) - grams).square().mean((1, 2)) / len(photos)
+            content += content_loss(features[JUDGE_CONTENT_LAYER].float(), empty).item() / len(photos)
+        self.style_scale = {layer: 1 / value.clamp_min(1e-12) for layer, value in distance.items()}
+        self.content_scale = 1 / content
+
+    def __call__(self, painted: Tensor, frames: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """Style and content distance of each painting, (N,) each; ``shares`` (N, S) say in which styles."""
+        parts = zip(*(value.split(AT_ONCE) for value in (painted, frames, shares)), strict=True)
+        styles, contents = zip(*(self._measure(*part) for part in parts), strict=True)
+        return torch.cat(styles), torch.cat(contents)
+
+    def _measure(self, painted: Tensor, frames: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            wanted = self.encoder(frames, [JUDGE_CONTENT_LAYER])[JUDGE_CONTENT_LAYER].float()
+        features = self.encoder(painted, (*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER))
+        style = torch.stack([self._style(features[layer], layer, shares) for layer in JUDGE_STYLE_LAYERS]).mean(0)
+        content = (features[JUDGE_CONTENT_LAYER].float() - wanted).square().mean((1, 2, 3)) * self.content_scale
+        return style, content
+
+    def _style(self, features: Tensor, layer: str, shares: Tensor) -> Tensor:
+        target = torch.tensordot(shares, self.targets[layer], 1)
+        distance = (gram_matrix(features) - target).square().mean((1, 2))
+        return distance * (shares @ self.style_scale[layer])
+
+
+def style_picture(picture: Tensor, area: int) -> Tensor:
+    """A painting (3, h, w) scaled to the area of a square with side ``area``: its strokes are then as large there."""
+    scale = area / math.sqrt(picture.shape[1] * picture.shape[2])
+    size = [max(32, round(side * scale)) for side in picture.shape[1:]]
+    return F.interpolate(picture[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)

@@ -1,0 +1,276 @@
+"""Training of the recurrent network (Johnson et al. 2016; Ruder et al. 2018), for one style or several.
+
+Half of a step's pictures are stills with an empty prior. The others are the last frames of clips, whose frames before
+were painted by the network as it is: the prior is its own output (multi-frame training), of longer and longer clips.
+The norms begin with each picture's own statistics, which trains fast, and end with learned ones, which do not flicker.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidstyle.errors import InputError
+from vidstyle.flow.warp import backward_warp
+from vidstyle.nets.encoder import Encoder
+from vidstyle.nets.transform import BLOCKS, WIDTH, TransformNet
+from vidstyle.train.footage import Footage, make_clip
+from vidstyle.train.motion import Clip
+from vidstyle.train.perception import Perception, style_picture
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a network is trained. ``steps`` may be changed when a training goes on: its phases are shares of it."""
+
+    steps: int = 8000
+    seed: int = 1
+    width: int = WIDTH
+    blocks: int = BLOCKS
+    crop: int = 224  # side of the training pictures, a multiple of 16
+    batch: int = 4  # pictures a step, half of them stills
+    style_size: int = 384  # paintings are scaled to the area of a square of this side
+    content_weight: float = 1.0
+    style_weight: float = 10.0
+    temporal_weight: float = 60.0  # of mean c·(x − prior)² in [0, 1]
+    learning_rate: float = 1.5e-3
+    real_share: float = 0.4  # of the clips, where there are movies; the others are made from photos
+    precision: str = "bfloat16"  # of activations and encoder features
+
+    def __post_init__(self) -> None:
+        if self.crop % 16 or self.crop < 64:
+            raise InputError(f"training pictures need a side of 64 or more, a multiple of 16, not {self.crop}")
+        if self.steps < 1 or self.batch < 2:
+            raise InputError("training needs at least one step, of at least two pictures")
+
+
+WARM_UP = 200  # steps
+LEARN_FROM, LEARN_UNTIL = 0.5, 0.6  # of all steps: from a picture's own statistics to learned ones
+DECAY_FROM = 0.6  # of all steps: from here on the learning rate falls to nearly zero
+LENGTHS = ((0.25, (2,)), (0.5, (2, 3)), (0.75, (2, 3, 5)), (1.0, (2, 3, 5, 9)))  # frames of a clip, until when
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training is: what its callback is told after every step."""
+
+    step: int
+    steps: int
+    seconds: float  # of work so far, over all sessions
+    losses: Mapping[str, float]  # style, content and temporal: averages over the last steps
+    by_style: Mapping[str, tuple[float, float]]  # style and content, by style
+
+    @property
+    def seconds_left(self) -> float:
+        return self.seconds / self.step * (self.steps - self.step)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of painting some pictures."""
+
+    gradients: Sequence[Tensor]  # one for each of the network's parameters
+    styles: Sequence[str]  # of each picture
+    measured: Sequence[Sequence[float]]  # of each picture: style, content, temporal
+
+
+class Training:
+    """A training that can be stopped at any step and goes on from its checkpoint as if it had not been.
+
+    Args:
+        styles: paintings by name, (3, h, w) in [0, 1].
+        encoder: on ``device``; takes float32 frames and gives features in ``settings.precision``.
+        checkpoint: file to go on from, and to be written by ``save``; None: neither.
+        workers: threads that share a step's pictures; more than half the batch is of no use. One thread of PyTorch's
+            own each is best: on a busy machine they would wait for each other at every operation.
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        styles: Mapping[str, Tensor],
+        footage: Footage,
+        encoder: Encoder,
+        device: torch.device,
+        checkpoint: Path | None = None,
+        workers: int = 1,
+    ) -> None:
+        self.settings, self.footage, self.device, self.checkpoint = settings, footage, device, checkpoint
+        self.names = tuple(styles)
+        torch.manual_seed(settings.seed)
+        network = TransformNet(len(styles), settings.width, settings.blocks)
+        network.precision = getattr(torch, settings.precision)
+        self.network = network.to(device).train()
+        paintings = [style_picture(style, settings.style_size).to(device) for style in styles.values()]
+        self.perception = Perception(encoder, paintings, self._calibration())
+        self.optimizer = torch.optim.Adam(self.network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
+        self.workers = ThreadPoolExecutor(workers)
+        self.step, self.seconds = 0, 0.0
+        self.averages: dict[str, list[float]] = {}
+        if checkpoint is not None and checkpoint.exists():
+            self._load(checkpoint)
+
+    def run(self, report: Callable[[Progress], None], save_every: int = 250, until: int | None = None) -> None:
+        """Train on to the end, or to step ``until``; ``report`` is called after every step and may raise to stop."""
+        last = self.settings.steps if until is None else min(until, self.settings.steps)
+        while self.step < last:
+            started = time.monotonic()
+            self._step()
+            self.seconds += time.monotonic() - started
+            if self.step % save_every == 0 or self.step == last:
+                self.save()
+            report(self.progress())
+
+    def progress(self) -> Progress:
+        by_style = {n: (v[0], v[1]) for n, v in self.averages.items() if n != "temporal"}
+        losses = {
+            "style": float(np.mean([v[0] for v in by_style.values()])) if by_style else 0.0,
+            "content": float(np.mean([v[1] for v in by_style.values()])) if by_style else 0.0,
+            "temporal": self.averages.get("temporal", [0.0])[0],
+        }
+        return Progress(self.step, self.settings.steps, self.seconds, losses, by_style)
+
+    # ---- one step
+
+    def _step(self) -> None:
+        settings, done = self.settings, self.step / self.settings.steps
+        self.network.set_learned(learned_share(done))
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(settings, self.step)
+        # A part is a still and a clip: always the same parts, so that the number of workers changes nothing.
+        half = settings.batch // 2
+        parts = [(number, number + half) if number + half < settings.batch else (number,) for number in range(half)]
+        outcomes = list(self.workers.map(self._part, parts))
+        for parameter, *gradients in zip(self.network.parameters(), *(o.gradients for o in outcomes), strict=True):
+            parameter.grad = torch.stack(gradients).sum(0)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        self.network.learn()
+        self.step += 1
+        self._remember(outcomes)
+
+    def _part(self, numbers: Sequence[int]) -> Outcome:
+        """Paint and judge some of the step's pictures; in a thread of its own, so nothing here changes the network."""
+        settings, done = self.settings, self.step / self.settings.steps
+        shares = self._shares(numbers).to(self.device)
+        frames, priors, consistencies = (
+            torch.cat(values).contiguous(memory_format=torch.channels_last)
+            for values in zip(*(self._scene(n, share) for n, share in zip(numbers, shares, strict=True)), strict=True)
+        )
+        painted = self.network(frames, priors, consistencies, shares)
+        style, content = self.perception(painted, frames, shares)
+        temporal = (consistencies * (painted - priors).square()).mean((1, 2, 3))
+        ramp = min(1.0, 0.2 + 4 * done)
+        loss = settings.style_weight * style + settings.content_weight * content
+        loss = (loss + ramp * settings.temporal_weight * temporal).sum() / settings.batch
+        gradients = torch.autograd.grad(loss, list(self.network.parameters()), materialize_grads=True)
+        measured = torch.stack([style, content, temporal], 1).tolist()
+        return Outcome(gradients, [self.names[i] for i in shares.argmax(1).tolist()], measured)
+
+    def _scene(self, number: int, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Picture ``number`` of this step: a frame, its prior and consistency, (1, …) each."""
+        settings, done = self.settings, self.step / self.settings.steps
+        rng = np.random.default_rng((settings.seed, self.step, number))
+        allowed = next(lengths for until, lengths in LENGTHS if done < until or until == 1)
+        length = 1 if number < settings.batch // 2 else int(rng.choice(allowed))
+        clip = make_clip(self.footage, settings.crop, length, settings.real_share, rng)
+        return self._rollout(clip, share, rng)
+
+    def _shares(self, numbers: Sequence[int]) -> Tensor:
+        """Which styles this step's pictures are painted in, (N, S): every style as often, in random order."""
+        styles = len(self.names)
+        chosen = []
+        for number in numbers:
+            position = self.step * self.settings.batch + number
+            order = np.random.default_rng((self.settings.seed, position // styles, 7)).permutation(styles)
+            chosen.append(int(order[position % styles]))
+        return torch.eye(styles)[chosen]
+
+    @torch.no_grad()
+    def _rollout(self, clip: Clip, share: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Paint all frames of a clip but the last: the last frame, its prior and consistency, (1, …) each."""
+        frames = clip.frames[:, None].to(self.device)
+        prior, consistency = torch.zeros_like(frames[0]), torch.zeros_like(frames[0][:, :1])
+        unsure = rng.uniform(0, 1) if rng.random() < 0.5 else 0.0  # estimated flow is off by as many pixels
+        for t, flow in enumerate(clip.backward_flow):
+            painted = self.network(frames[t], prior, consistency, share[None])
+            flow = flow[None].to(self.device)
+            if unsure:
+                flow = flow + smooth_noise(flow.shape, unsure, rng).to(self.device)
+            prior = backward_warp(painted, flow)
+            consistency = clip.consistency[t][None].to(self.device)
+        return frames[-1], prior, consistency
+
+    def _calibration(self) -> Tensor:
+        rng = np.random.default_rng((self.settings.seed, 0, 3))
+        clips = [make_clip(self.footage, self.settings.crop, 1, 0.0, rng) for _ in range(24)]
+        return torch.cat([clip.frames for clip in clips]).to(self.device)
+
+    def _remember(self, outcomes: Sequence[Outcome]) -> None:
+        """Fold a step's losses into running averages."""
+        for outcome in outcomes:
+            for name, (style, content, _) in zip(outcome.styles, outcome.measured, strict=True):
+                self._average(name, [style, content])
+        moved = [measured[2] for outcome in outcomes for measured in outcome.measured if measured[2] > 0]
+        if moved:
+            self._average("temporal", [float(np.mean(moved))])
+
+    def _average(self, name: str, new: list[float]) -> None:
+        old = self.averages.get(name, new)
+        self.averages[name] = [0.98 * a + 0.02 * b for a, b in zip(old, new, strict=True)]
+
+    # ---- checkpoints
+
+    def save(self) -> None:
+        if self.checkpoint is None:
+            return
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.checkpoint.with_suffix(".tmp")
+        torch.save(
+            {
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "step": self.step,
+                "seconds": self.seconds,
+                "averages": self.averages,
+                "names": list(self.names),
+                "settings": asdict(self.settings),
+            },
+            temporary,
+        )
+        temporary.replace(self.checkpoint)
+
+    def _load(self, path: Path) -> None:
+        saved = torch.load(path, map_location=self.device, weights_only=True)
+        if tuple(saved["names"]) != self.names:
+            raise InputError(f"{path} is a training of {', '.join(saved['names'])}: choose another folder for this one")
+        shape = {name: saved["settings"][name] for name in ("width", "blocks")}
+        if shape != {name: getattr(self.settings, name) for name in shape}:
+            raise InputError(f"{path} is a training of a network of another size: choose another folder for this one")
+        self.network.load_state_dict(saved["network"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.step, self.seconds, self.averages = saved["step"], saved["seconds"], saved["averages"]
+
+
+def learned_share(done: float) -> float:
+    """How much of the norms' statistics is learned ones after a share ``done`` of the training."""
+    return min(1.0, max(0.0, (done - LEARN_FROM) / (LEARN_UNTIL - LEARN_FROM)))
+
+
+def learning_rate(settings: TrainSettings, step: int) -> float:
+    """Warm-up, a plateau, then straight down to a fiftieth."""
+    left = (1 - step / settings.steps) / (1 - DECAY_FROM)
+    return settings.learning_rate * min(1.0, (step + 1) / WARM_UP, max(0.02, left))
+
+
+def smooth_noise(shape: Sequence[int], size: float, rng: np.random.Generator) -> Tensor:
+    """Random fields (N, C, H, W) of standard deviation ``size`` that change over about 16 pixels."""
+    coarse = torch.from_numpy(rng.normal(0, size, (*shape[:2], shape[2] // 16 + 2, shape[3] // 16 + 2)))
+    return torch.nn.functional.interpolate(coarse.float(), size=tuple(shape[2:]), mode="bicubic")
