@@ -12,8 +12,9 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="session")
 def no_user_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
-    """No test reads or fills the user's own cache."""
+    """No test reads or fills the user's own cache, or styles."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIDSTYLE_STYLES", str(tmp_path_factory.mktemp("styles")))
         patch.setenv("VIDSTYLE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

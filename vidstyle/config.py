@@ -26,6 +26,9 @@ STYLE_LOSSES = (
 #: Patches are compared at these levels where no others are named: finer ones have too many, coarser ones too few.
 MRF_LAYERS = ("relu3_1", "relu4_1")
 
+#: Of a network's numbers; auto: what is faster here.
+PRECISIONS = ("auto", "float32", "bfloat16")
+
 #: The names that ``--flow`` chooses from; vidstyle.flow.methods has what is behind them.
 FLOW_METHODS = ("dis", "raft-small", "raft-large")
 DIS_PRESETS = ("ultrafast", "fast", "medium")
@@ -97,16 +100,22 @@ class ConsistencySettings:
 
     motion_boundaries: bool = True
     smooth: bool = True
+    minimum_filter: int = 0  # side in pixels of the square whose least trusted pixel counts; odd, 0: none
+
+    def __post_init__(self) -> None:
+        if self.minimum_filter < 0 or (self.minimum_filter and self.minimum_filter % 2 == 0):
+            raise InputError(f"[consistency] minimum_filter is an odd number of pixels or 0, not {self.minimum_filter}")
 
 
 @dataclass(frozen=True)
 class StyleSettings:
-    """One style: the image itself is an input of the stage, by its digest."""
+    """One style: the image, or the file of trained styles, is an input of the stage, by its digest."""
 
     weight: float = 1.0  # share among several styles
     scale: float = 1.0  # size of the style's strokes: 1 = the painting as large as the frame
     at: Fraction | None = None  # seconds of the movie, where the style is there alone; None: all the time
     masked: bool = False  # painted only where its mask is white; the mask is an input, by its digest
+    name: str | None = None  # in a file of trained styles; None: a picture, or the only one of the file
 
 
 @dataclass(frozen=True)
@@ -145,7 +154,7 @@ class OptimizeSettings:
         one_of("--encoder", self.encoder, ("compact", "vgg19"))
         one_of("--pooling", self.pooling, ("max", "average"))
         one_of("--optimizer", self.optimizer, ("lbfgs", "adam"))
-        one_of("--precision", self.precision, ("auto", "float32", "bfloat16"))
+        one_of("--precision", self.precision, PRECISIONS)
         one_of("--first-init", self.first_init, ("content", "noise"))
         one_of("--init", self.init, ("warped", "previous", "content", "noise"))
         one_of("--keep-colors", self.keep_colors, ("none", "luminance", "match"))
@@ -192,6 +201,17 @@ class OptimizeSettings:
 
 
 @dataclass(frozen=True)
+class RecurrentSettings:
+    """Ruder, Dosovitskiy, Brox 2018: one pass through a trained network, which is shown its previous output, warped."""
+
+    precision: str = "auto"  # of the network: float32, bfloat16, or auto, which is what is faster here
+    styles: tuple[StyleSettings, ...] = (StyleSettings(),)
+
+    def __post_init__(self) -> None:
+        one_of("--precision", self.precision, PRECISIONS)
+
+
+@dataclass(frozen=True)
 class NoneSettings:
     """Pass every frame through unpainted: shows what the rest of the pipeline does to a movie."""
 
@@ -206,10 +226,26 @@ class EncodeSettings:
     pix_fmt: str | None = None
 
 
+#: The settings of any method.
+StylizeSettings = OptimizeSettings | RecurrentSettings | NoneSettings
+
 #: The methods that ``--method`` chooses from, and the settings that each takes.
-METHODS: dict[str, type[OptimizeSettings] | type[NoneSettings]] = {
+METHODS: dict[str, type[OptimizeSettings] | type[RecurrentSettings] | type[NoneSettings]] = {
     "optimize": OptimizeSettings,
+    "recurrent": RecurrentSettings,
     "none": NoneSettings,
+}
+
+#: Settings of other stages that a method goes best with, by section; those that are given go first. The network was
+#: trained with flow that is as fast as itself, and with a mask of its own (Ruder 2018): whatever lies near an edge of
+#: what can be trusted is painted anew, and what moves differently from its neighbours is not held against it.
+METHOD_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
+    "optimize": {},
+    "recurrent": {
+        "flow": {"preset": "fast"},
+        "consistency": {"motion_boundaries": False, "smooth": False, "minimum_filter": 7},
+    },
+    "none": {},
 }
 
 
@@ -222,14 +258,28 @@ QUALITIES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def with_quality(table: Mapping[str, Any], quality: str) -> dict[str, Any]:
-    """A table of settings as a name of ``QUALITIES`` completes it: what the table holds itself stays."""
+def with_defaults(table: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A table of settings completed by others, both by section: what the table holds itself stays."""
     completed = dict(table)
-    for section, values in QUALITIES[quality].items():
+    for section, values in defaults.items():
         given = table.get(section, {})
         if isinstance(given, Mapping):  # what is no table is refused where tables are read
             completed[section] = {**values, **given}
     return completed
+
+
+def with_quality(table: Mapping[str, Any], quality: str) -> dict[str, Any]:
+    """A table of settings as a name of ``QUALITIES`` completes it."""
+    return with_defaults(table, QUALITIES[quality])
+
+
+def with_method_defaults(table: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """A table of settings as ``METHOD_DEFAULTS`` complete it. Flow of another method has no preset."""
+    defaults = METHOD_DEFAULTS[method]
+    flow = table.get("flow", {})
+    if isinstance(flow, Mapping) and flow.get("method", "dis") not in _FLOW_OPTIONS["preset"]:
+        defaults = {section: values for section, values in defaults.items() if section != "flow"}
+    return with_defaults(table, defaults)
 
 
 def level_weights(setting: str, layers: tuple[str, ...]) -> dict[str, float]:

@@ -218,7 +218,8 @@ def test_without_a_cache_so_many_frames_stay_in_memory_as_the_method_looks_back(
     monkeypatch.setattr(Painter, "paint", count)
     empty.paint(use_cache=False)
     assert painted == list(range(FRAMES))
-    assert {memory.size for memory in memories} == {far + 1}
+    # Besides, the one pair whose flow and mask a fast method makes ahead.
+    assert sorted(memory.size for memory in memories) == [1, far + 1, far + 1, far + 1]
     assert all(len(memory.values) <= far + 1 for memory in memories)
     uncached = empty.output.read_bytes()
     empty.paint(overwrite=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 from vidstyle.config import OptimizeSettings
 from vidstyle.nets.calibration import dead_leaves
 from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
+from vidstyle.nets.transform import TransformNet
 from vidstyle.stylize.base import Prior, Progress, State
 from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.schedule import Turn
@@ -54,6 +55,15 @@ def style() -> Tensor:
 
 def stylizer(settings: OptimizeSettings = FAST, *styles: Tensor, **changes: Any) -> OptimizeStylizer:
     return OptimizeStylizer(replace(settings, **changes), encoder(), styles or (style(),), SIZE)
+
+
+def small_network(styles: int = 1, seed: int = 7) -> TransformNet:
+    """An untrained network that paints every style otherwise."""
+    torch.manual_seed(seed)
+    network = TransformNet(styles, width=8, blocks=1)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return network.eval().requires_grad_(False)
 
 
 def prior(warped: Tensor, consistency: float | Tensor, stylized: Tensor | None = None) -> Prior:

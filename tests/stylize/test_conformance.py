@@ -8,14 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.stylize.scene import HEIGHT, SIZE, WIDTH, frame, picture, prior, stylizer
+from tests.stylize.scene import HEIGHT, SIZE, WIDTH, frame, picture, prior, small_network, stylizer
 from vidstyle.config import METHODS
 from vidstyle.stylize.base import Prior, Stylizer
 from vidstyle.stylize.none import NoneStylizer
+from vidstyle.stylize.recurrent import RecurrentStylizer, TrainedStyle
 from vidstyle.stylize.schedule import Schedule, Turn, schedule_of
 
 MAKERS: dict[str, Callable[[], Stylizer]] = {
     "none": NoneStylizer,
+    "recurrent": lambda: RecurrentStylizer([TrainedStyle(small_network())], lambda frame: [1.0], torch.device("cpu")),
     "optimize": lambda: stylizer(iterations=2, first_iterations=2, first_init="noise"),
 }
 

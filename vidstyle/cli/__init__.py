@@ -14,6 +14,7 @@ from vidstyle.cli.compare import compare
 from vidstyle.cli.doctor import doctor
 from vidstyle.cli.inspect import inspect
 from vidstyle.cli.jobs import resume, status
+from vidstyle.cli.styles import styles
 from vidstyle.cli.stylize import stylize
 from vidstyle.cli.texture import texture
 from vidstyle.errors import VidstyleError
@@ -26,10 +27,11 @@ def cli() -> None:
 
     \b
     vidstyle stylize movie.mp4 --style starry.jpg -o out.mp4
+    vidstyle stylize movie.mp4 --style great-wave -o out.mp4
     """
 
 
-for command in (stylize, resume, status, inspect, compare, texture, cache, doctor):
+for command in (stylize, resume, status, inspect, compare, styles, texture, cache, doctor):
     cli.add_command(command)
 
 

@@ -45,16 +45,17 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @click.argument("movie", type=PATH)
 @click.option(
     "--style", "styles", type=StyleValue(), multiple=True,
-    help="A picture whose style is painted; more than one are blended. "
-         "Options after commas: weight, scale, at=TIME, mask=FILE",
+    help="A picture whose style is painted, or a trained style (`vidstyle styles list`): its name, or its file. "
+         "More than one are blended. Options after commas: weight, scale (pictures), at=TIME, mask=FILE, "
+         "name (in a file of several)",
 )  # fmt: skip
 @click.option("-o", "--output", type=click.Path(),
               help="The movie, picture or folder (with a /) of PNGs to write  [default: MOVIE-STYLE here]")  # fmt: skip
 @overwrite_option
 @click.option("--method", type=click.Choice(list(config.METHODS)), default=None,
-              help="How frames are painted  [default: optimize]")  # fmt: skip
+              help="How frames are painted  [default: optimize in pictures, recurrent in trained styles]")  # fmt: skip
 @click.option("--quality", type=click.Choice(list(config.QUALITIES)), default=None,
-              help="How thoroughly frames are painted; other options go before it  [default: standard]")  # fmt: skip
+              help="Pictures only: how thoroughly; other options go before it  [default: standard]")  # fmt: skip
 @click.option("--width", type=int, help="Work at this width, in pixels  [default: the movie's]")
 @click.option("--height", type=int, help="Work at this height, in pixels; the other side follows")
 @click.option("--fps", type=Rate(), help="Pictures as a movie: so many a second  [default: 25]")
@@ -89,14 +90,14 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @setting("stylize", "encoder", type=click.Choice(["compact", "vgg19"]),
          help="The network that sees style and content  [default: compact, which is built in]")  # fmt: skip
 @setting("stylize", "precision", type=click.Choice(["auto", "float32", "bfloat16"]),
-         help="Of the encoder's numbers; auto: bfloat16 on CPUs made for it  [default: auto]")  # fmt: skip
+         help="Of the network's numbers; auto: bfloat16 on CPUs made for it  [default: auto]")  # fmt: skip
 @click.option("--encoder-weights", type=PATH, help="Weights of the encoder, .safetensors or .pth")
 @setting("stylize", "pooling", type=click.Choice(["max", "average"]), help="vgg19 only  [default: max]")
 @setting("stylize", "normalized", flag="--normalized/--no-normalized",
          help="vgg19 only: every filter scaled to a mean activation of 1")  # fmt: skip
 @setting("flow", "method", flag="--flow", type=click.Choice(config.FLOW_METHODS), help="Optical flow  [default: dis]")
 @setting("flow", "preset", flag="--flow-preset", type=click.Choice(config.DIS_PRESETS),
-         help="dis only  [default: medium]")  # fmt: skip
+         help="dis only  [default: medium for pictures, fast for trained styles]")  # fmt: skip
 @setting("flow", "scale", flag="--flow-scale", type=float,
          help="Estimate flow on frames of this size, 0.05 to 1: faster, in less memory  [default: 1]")  # fmt: skip
 @setting("flow", "updates", flag="--flow-updates", type=int, help="raft only: steps of refinement  [default: 16]")
@@ -131,7 +132,7 @@ def stylize(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Paint MOVIE (a movie file, a picture or a folder of pictures) in the style of a picture.
+    """Paint MOVIE (a movie file, a picture or a folder of pictures) in the style of a picture, or in a trained style.
 
     Stopped or killed, the same command goes on where it was.
     """
@@ -140,6 +141,8 @@ def stylize(
     table = read_settings(settings_file) if settings_file else {}
     file_limit = table.pop("cache_limit", None)
     request = build_request(table, options)
+    if "quality" in table and request.method != "optimize" and not quiet:
+        Display().say(f"--quality is for pictures as styles: --method {request.method} has no use for it")
     root = None if no_cache else cache_root(cache_dir)
     if dry_run:
         show_plan(request, root, as_json, quiet)
@@ -248,9 +251,12 @@ def show_plan(request: Request, root: Path | None, as_json: bool, quiet: bool) -
 
 def print_plan(plan: Plan, stages: list[StageStatus], seconds: float | None, as_json: bool) -> None:
     """What there is and what will run, per stage; ``seconds`` the painting will take, where it was estimated."""
+    from vidstyle.pipeline.request import why_method
+
     if as_json:
         print_json(
             {
+                "method": plan.request.method,
                 "movie": plan.request.movie,
                 "output": plan.request.output,
                 "size": list(plan.size),
@@ -264,6 +270,8 @@ def print_plan(plan: Plan, stages: list[StageStatus], seconds: float | None, as_
     width, height = plan.size
     click.echo(f"{plan.request.movie} to {plan.request.output}")
     click.echo(f"{plan.frame_count} frames at {width}×{height} in {len(plan.shots)} shots")
+    if (why := why_method(plan.request)) is not None:
+        click.echo(why)
     rows = [(s.stage, f"{s.done} of {s.total}", s.to_do, s.why) for s in stages]
     print_table(("stage", "in the cache", "to do", "why"), rows)
     if seconds:

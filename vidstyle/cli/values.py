@@ -11,8 +11,8 @@ import click
 
 from vidstyle.errors import InputError
 
-#: The options of a style, and what each is: a number, a time or a file.
-STYLE_OPTIONS = {"weight": "number", "scale": "number", "at": "time", "mask": "file"}
+#: The options of a style, and what each is: a number, a time or a text.
+STYLE_OPTIONS = {"weight": "number", "scale": "number", "at": "time", "mask": "text", "name": "text"}
 
 
 class Time(click.ParamType):
@@ -104,9 +104,9 @@ class Dimensions(click.ParamType):
 
 
 class StyleValue(click.ParamType):
-    """A picture with options after commas: ``a.jpg,weight=0.7,at=4s``. Gives a table of Style's fields."""
+    """A picture or the name of a style, options after commas: ``a.jpg,weight=0.7,at=4s``. Gives Style's fields."""
 
-    name = "image[,option=value]"
+    name = "image|name[,option=value]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
         """Raises click's usage error for an unknown option or a value that is no number."""
@@ -124,7 +124,7 @@ class StyleValue(click.ParamType):
 
     def option(self, name: str, text: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The value of one option."""
-        if STYLE_OPTIONS[name] == "file":
+        if STYLE_OPTIONS[name] == "text":
             return text
         if STYLE_OPTIONS[name] == "time":
             return Time().convert(text, param, ctx)

@@ -61,7 +61,7 @@ def write_styles(
     tensors = {NETWORK + name: value.half() for name, value in network.state_dict().items()}
     for name, jpeg in (previews or {}).items():
         tensors[PREVIEW + name] = torch.frombuffer(bytearray(jpeg), dtype=torch.uint8)
-    about = {
+    said = {
         "format": FORMAT,
         "version": VERSION,
         "names": list(names),
@@ -70,7 +70,7 @@ def write_styles(
         "notes": dict(notes or {}),
     }
     # One entry: safetensors writes several in any order, and the same styles shall give the same bytes.
-    write_weights(path, tensors, {ABOUT: json.dumps(about)})
+    write_weights(path, tensors, {ABOUT: json.dumps(said)})
 
 
 def read_styles(path: Path) -> StyleFile:
@@ -81,22 +81,31 @@ def read_styles(path: Path) -> StyleFile:
     """
     file = read_weights(path)
     try:
-        about = json.loads(file.metadata.get(ABOUT, "{}"))
-        if about.get("format") != FORMAT:
+        said = about(file.metadata)
+        if said.get("format") != FORMAT:
             raise WeightsError(f"{path} holds no trained styles: make one with `vidstyle train`")
-        if about.get("version") != VERSION:
+        if said.get("version") != VERSION:
             raise WeightsError(
-                f"{path} is of version {about.get('version')} of the format, this vidstyle reads version {VERSION}: "
+                f"{path} is of version {said.get('version')} of the format, this vidstyle reads version {VERSION}: "
                 "update vidstyle, or train the style again"
             )
-        names = tuple(str(name) for name in about["names"])
-        network = TransformNet(len(names), int(about["width"]), int(about["blocks"]))
-        notes = dict(about["notes"])
+        names = tuple(str(name) for name in said["names"])
+        network = TransformNet(len(names), int(said["width"]), int(said["blocks"]))
+        notes = dict(said["notes"])
         network.load_state_dict(tensors_of(file, NETWORK))
     except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise WeightsError(f"{path} is damaged: its tensors do not fit what it says of itself") from error
     previews = {name: bytes(value.numpy()) for name, value in tensors_of(file, PREVIEW, float_=False).items()}
     return StyleFile(names, network.eval().requires_grad_(False), previews, notes, file.digest)
+
+
+def about(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What a file says of itself in its metadata; nothing where it is none of ours."""
+    try:
+        said = json.loads(metadata.get(ABOUT, "{}"))
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def tensors_of(file: WeightFile, prefix: str, float_: bool = True) -> dict[str, Tensor]:

@@ -68,12 +68,27 @@ def read_weights(path: Path) -> WeightFile:
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is not a readable weight file: {first_line(error)}") from error
     except Exception as error:  # torch.load raises UnpicklingError, imported from nowhere stable
-        raise WeightsError(f"{path} holds more than tensors and is not loaded: {first_line(error)}") from error
+        raise WeightsError(
+            f"{path} holds more than tensors and is not loaded: save the network's state_dict()"
+        ) from error
     if not isinstance(tensors, dict) or not all(
         isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors.items()
     ):
         raise WeightsError(f"{path} is not a table of named tensors (a state_dict)")
     return WeightFile(tensors, metadata, file_sha256(path))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a ``.safetensors`` file says of itself, without its tensors.
+
+    Raises:
+        WeightsError: it is missing, or no such file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a readable weight file: {first_line(error)}") from error
 
 
 def write_weights(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:

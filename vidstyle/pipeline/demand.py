@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -196,9 +196,13 @@ class Consistencies:
         self, shelf: Shelf[Pixels], flows: Flows, settings: ConsistencySettings, tools: dict[str, str]
     ) -> None:
         self.shelf, self.flows, self.settings, self.tools = shelf, flows, settings, tools
+        self.recent: Recent[tuple[Pixels, Floats]] = Recent(1)  # what was made ahead
 
     def get(self, frame: int, other: int) -> tuple[Pixels, Floats]:
         """The mask on the grid of ``frame`` and the flow from ``frame`` to ``other`` that it judges."""
+        return self.recent.get((frame, other), lambda: self.load(frame, other))
+
+    def load(self, frame: int, other: int) -> tuple[Pixels, Floats]:
         stored = self.shelf.load(pair_name(frame, other))
         if stored is not None:
             return stored.value, self.flows.get(frame, other)
@@ -208,10 +212,35 @@ class Consistencies:
             torch.from_numpy(opposite),
             motion_boundaries=self.settings.motion_boundaries,
             smooth=self.settings.smooth,
+            minimum_filter=self.settings.minimum_filter,
         )
         levels = quantize_mask(mask.numpy())
         self.shelf.save(pair_name(frame, other), levels, {"tools": self.tools})
         return levels, flow
+
+
+class Ahead:
+    """A thread that makes what the next painting is made from, while a network paints this one.
+
+    What it makes lies in the sources' memory then, and they are not for two threads: ``wait`` before they are asked.
+    """
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self.begun: Future[Any] | None = None
+
+    def begin(self, work: Callable[[], Any]) -> None:
+        self.wait()
+        self.begun = self.pool.submit(work)
+
+    def wait(self) -> None:
+        """Until nothing is being made. What failed is not raised here: it fails again when it is asked for."""
+        if self.begun is not None:
+            self.begun.exception()
+            self.begun = None
+
+    def close(self) -> None:
+        self.pool.shutdown()
 
 
 @dataclass
@@ -232,6 +261,7 @@ class Painter:
     device: torch.device
     timeline: Timeline
     tools: dict[str, str]
+    ahead: Ahead | None = None  # None: nothing is made before it is needed
 
     def has(self, turn: Turn) -> bool:
         return self.shelves[turn.pass_number].has(frame_name(turn.frame))
@@ -283,8 +313,11 @@ class Painter:
     def paint(self, turn: Turn, progress: Progress) -> Painted:
         number, frame = turn
         needed = self.schedule.needs(turn, self.shot)
+        if self.ahead is not None:
+            self.ahead.wait()
         priors = [self.prior(turn, need) for need in needed]
         decoded = self.frames.get(frame)
+        self.look_ahead(Turn(number, frame + 1))
         stylized, state = self.stylizer().step(
             self.tensor(frame_to_float(decoded)),
             priors,
@@ -293,13 +326,26 @@ class Painter:
             seed=frame_seed(self.seed_keys[number], frame),
             progress=progress,
         )
-        if not torch.isfinite(stylized).all():
+        if not torch.isfinite(stylized.sum()):
             raise PaintError(f"frame {frame}: the loss grew without bound; try --optimizer adam or smaller weights")
         bit_depth = 8 * decoded.itemsize  # as deep as the movie
         painted = Painted(quantize_frame(stylized.cpu().numpy(), bit_depth), state)
         times = {"time": self.timeline.time(frame), "duration": self.timeline.duration(frame)}
         self.shelves[number].save(frame_name(frame), painted, {**times, "tools": self.tools})
         return painted
+
+    def look_ahead(self, turn: Turn) -> None:
+        """Begin to make what ``turn`` is painted from, if it is to be painted."""
+        if self.ahead is None or turn.frame >= self.shot[1] or self.has(turn):
+            return
+        pairs = [(turn.frame, need.frame) for need in self.schedule.needs(turn, self.shot)[:1]]
+
+        def make() -> None:
+            self.frames.get(turn.frame)
+            for pair in pairs:
+                self.consistencies.get(*pair)
+
+        self.ahead.begin(make)
 
     def state_before(self, turn: Turn, needed: Sequence[Turn]) -> State | None:
         """What the neighbour that this pass painted last gave to be carried on."""

@@ -79,6 +79,7 @@ def examine(root: Callable[[], Path], here: Callable[[], Path]) -> Iterator[Find
         ("torch", (), partial(check_torch, loading)),
         ("torchvision", (), partial(check_torchvision, loading)),
         ("networks", ("numpy", "safetensors", "torch"), partial(check_networks, loading)),
+        ("styles", ("numpy", "safetensors", "torch", "zstandard"), check_styles),
         ("cache", ("numpy", "zstandard"), partial(check_cache, root)),
         ("disk here", ("numpy", "zstandard"), partial(check_disk, here)),
     ]
@@ -391,6 +392,24 @@ def published_finding(name: str, download: Any, option: str) -> Finding:
     except VidstyleError as error:
         return Finding(name, MISSING, str(error), facts={**facts, "here": False})
     return Finding(name, OK, str(download.path), facts={**facts, "here": True})
+
+
+def check_styles() -> Iterator[Finding]:
+    """The trained styles that can be asked for by name, and files of them that cannot be read."""
+    from vidstyle.pipeline.styles import broken_files, known_styles, styles_folder
+
+    known = known_styles()
+    own = [style.name for style in known.values() if not style.embedded]
+    facts = {"styles": list(known), "own": own, "folder": str(styles_folder())}
+    if known:
+        yours = f"; of your own {', '.join(own)}, in {styles_folder()}" if own else ""
+        carried = ", ".join(style.name for style in known.values() if style.embedded) or "none"
+        yield Finding("styles", OK, f"part of the package: {carried}{yours}", facts=facts)
+    else:
+        advice = "`vidstyle styles add FILE` adds one; pictures need none"
+        yield Finding("styles", NOTE, "no trained ones", advice, facts=facts)
+    for path, problem in broken_files().items():
+        yield Finding("styles", MISSING, problem, f"remove {path}, or add the style again", facts={"path": str(path)})
 
 
 # ---- disk

@@ -1,17 +1,21 @@
-"""Style images from disk."""
+"""Style images from disk, and single pictures to it."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vidstyle.errors import InputError
+from vidstyle.errors import InputError, OutputError
+from vidstyle.store import publish, temporary_path
 
 # A scan of a painting may be huge; strokes are never finer than the frame, and memory is.
 LONGEST_SIDE = 4096
+#: Endings of pictures that can be written.
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def read_image(path: Path) -> NDArray[np.float32]:
@@ -25,9 +29,9 @@ def read_image(path: Path) -> NDArray[np.float32]:
             image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
             upright = ImageOps.exif_transpose(image).convert("RGBA")
     except FileNotFoundError:
-        raise InputError(f"no such style image: {path}") from None
+        raise InputError(f"no such picture: {path}") from None
     except IsADirectoryError:
-        raise InputError(f"--style {path} is a folder: name one picture in it") from None
+        raise InputError(f"{path} is a folder: name one picture in it") from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = "" if isinstance(error, UnidentifiedImageError) else f" ({error})"
         raise InputError(f"{path} is not a picture that can be read{reason}: give a JPEG, PNG or WebP") from None
@@ -35,5 +39,28 @@ def read_image(path: Path) -> NDArray[np.float32]:
     white = Image.new("RGBA", upright.size, "white")
     pixels = np.asarray(Image.alpha_composite(white, upright).convert("RGB"), np.float32)
     if min(pixels.shape[:2]) < 16:
-        raise InputError(f"{path} is too small for a style: give a picture of at least 16×16 pixels")
+        raise InputError(f"{path} is too small: give a picture of at least 16×16 pixels")
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) / np.float32(255)
+
+
+def check_picture(output: Path) -> None:
+    """Raise OutputError where a picture of this name cannot be written."""
+    if output.suffix.lower() not in PICTURES:
+        raise OutputError(f"{output.name} is no name of a picture that can be written: {', '.join(PICTURES)}")
+    if not output.parent.is_dir():
+        raise OutputError(f"there is no folder {output.parent}: make it, or give another name with -o")
+    if output.is_dir():
+        raise OutputError(f"{output} is a folder: give the name of a picture with -o")
+
+
+def save(picture: Image.Image, output: Path) -> None:
+    """Write to a temporary name beside the output, and rename it."""
+    temporary = temporary_path(output, keep_suffix=True)
+    try:
+        picture.save(temporary, quality=95)
+        publish(temporary, output)
+    except OSError as error:
+        raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidstyle.config import RAFT_METHODS, NoneSettings, OptimizeSettings
+from vidstyle.config import RAFT_METHODS, NoneSettings, OptimizeSettings, RecurrentSettings
 from vidstyle.errors import InputError
 from vidstyle.media import (
     PICTURE_ENDINGS,
@@ -43,6 +43,7 @@ from vidstyle.pipeline.stages import (
     job_shots,
     working_size,
 )
+from vidstyle.pipeline.styles import find_file, is_bare, trained_styles
 from vidstyle.store import JSON, Shelf, Store, content_key, frame_name, numbered_files, pair_name
 from vidstyle.stylize.schedule import Turn, all_turns, missing_turns, pairs_of
 
@@ -96,8 +97,7 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
         check_settings(request.output, size, **vars(encode))
         if not request.is_part:
             check_count(request.output, movie.frame_count_hint or 1)
-        for style in request.styles:
-            read_image(Path(style.path))
+        check_styles(request, monitor)
     # Looking at a job (which may not scan) fetches nothing either.
     weights = find_all_weights(request, monitor.note if may_scan else None)
     device = choose_device(request.device)
@@ -107,6 +107,19 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
         monitor.note(note)
     plan = assemble(request, store, inputs, movie, timeline, weights)
     return replace(plan, masks=find_masks(plan, store, monitor)) if may_scan else plan
+
+
+def check_styles(request: Request, monitor: Monitor) -> None:
+    """Read the styles. InputError or WeightsError where one cannot be used."""
+    if not isinstance(request.stylize, RecurrentSettings):
+        for style in request.styles:
+            read_image(find_file(style.path))
+        return
+    trained_styles([(style.path, style.trained_name) for style in request.styles])
+    for style in request.styles:
+        if is_bare(style.path) and Path(style.path).exists():
+            name = style.path
+            monitor.note(f"--style {name} is the trained style; for the file of that name write ./{name}")
 
 
 def find_masks(plan: Plan, store: Store, monitor: Monitor) -> tuple[Mask | None, ...]:
@@ -136,6 +149,8 @@ def check_apart(request: Request) -> None:
     if movie.is_dir() and output.parent == movie and output.suffix.lower() in PICTURE_ENDINGS:
         raise InputError("the output would be one more picture of the movie: give another folder with -o")
     for style in request.styles:
+        if is_bare(style.path):
+            continue
         path = Path(style.path).resolve()
         if output == path or (output in path.parents and is_folder(request.output)):
             raise InputError(f"the output would replace the style {style.path}: give another name with -o")

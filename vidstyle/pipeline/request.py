@@ -19,21 +19,26 @@ from vidstyle.config import (
     FlowSettings,
     NoneSettings,
     OptimizeSettings,
+    RecurrentSettings,
     ShotSettings,
     StyleSettings,
+    StylizeSettings,
     one_of,
+    with_method_defaults,
     with_quality,
 )
 from vidstyle.errors import InputError
 from vidstyle.pipeline.scenes import read_scenes
+from vidstyle.pipeline.styles import check_method, is_bare, is_known, method_for
 from vidstyle.structure import convert, from_plain, to_plain
 
 
 @dataclass(frozen=True)
 class Style:
-    """A style as the user gives it: an image and its options."""
+    """A style as the user gives it, and its options: an image, a file of trained styles, or the name of one."""
 
-    path: str
+    path: str  # of a file; or, in a job that paints in trained styles, a name without any folder
+    name: str | None = None  # in a file of several trained styles
     weight: float = 1.0  # share among several styles
     scale: float = 1.0  # size of the strokes: 1 = the painting as large as the frame
     at: Fraction | None = None  # seconds of the movie, where it is there alone; None: all the time
@@ -46,6 +51,11 @@ class Style:
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"--style {self.path}: {name} must be more than 0, not {getattr(self, name)}")
 
+    @property
+    def trained_name(self) -> str | None:
+        """Which of the styles in a file of trained ones is meant; None: a picture, or the only one."""
+        return self.path if is_bare(self.path) else self.name
+
 
 @dataclass(frozen=True)
 class Request:
@@ -54,7 +64,7 @@ class Request:
     movie: str
     output: str
     styles: tuple[Style, ...] = ()
-    stylize: OptimizeSettings | NoneSettings = field(default_factory=OptimizeSettings)
+    stylize: StylizeSettings = field(default_factory=OptimizeSettings)
     shots: ShotSettings = field(default_factory=ShotSettings)
     flow: FlowSettings = field(default_factory=FlowSettings)
     consistency: ConsistencySettings = field(default_factory=ConsistencySettings)
@@ -80,10 +90,25 @@ class Request:
             raise InputError(f"--fps is at least 0.01 and at most 1000, not {float(self.fps):g}")
         if self.end is not None and self.end <= (self.start or 0):
             raise InputError("--end must be later than --start")
-        if isinstance(self.stylize, OptimizeSettings) and not self.styles:
-            raise InputError("no style given: add --style PAINTING.jpg")
+        if not isinstance(self.stylize, NoneSettings) and not self.styles:
+            raise InputError("no style given: add --style PAINTING.jpg, or a name that `vidstyle styles list` has")
+        for style in self.styles:
+            if style.name is not None and (isinstance(self.stylize, OptimizeSettings) or is_bare(style.path)):
+                raise InputError(f"--style {style.path}: name= is for a file of several trained styles")
+        if isinstance(self.stylize, RecurrentSettings):
+            self.check_trained()
         if self.flow_weights and self.flow.method not in RAFT_METHODS:
             raise InputError(f"--flow-weights is for --flow {' or '.join(RAFT_METHODS)}, not for {self.flow.method}")
+
+    def check_trained(self) -> None:
+        """Raise InputError for what trained styles have no use for."""
+        for style in self.styles:
+            if style.scale != 1:
+                raise InputError(
+                    f"--style {style.path}: scale is for pictures; a trained style has the strokes it was trained with"
+                )
+        if self.encoder_weights:
+            raise InputError("--encoder-weights is for pictures as styles: a trained style takes no encoder")
 
     @property
     def is_part(self) -> bool:
@@ -95,14 +120,28 @@ class Request:
         return next(name for name, kind in METHODS.items() if type(self.stylize) is kind)
 
     @property
-    def stylize_settings(self) -> OptimizeSettings | NoneSettings:
+    def stylize_settings(self) -> StylizeSettings:
         """The method's settings with those of the styles in them: what the content key is made from."""
         if isinstance(self.stylize, NoneSettings):
             return self.stylize
         styles = tuple(
-            StyleSettings(style.weight, style.scale, style.at, style.mask is not None) for style in self.styles
+            StyleSettings(style.weight, style.scale, style.at, style.mask is not None, style.trained_name)
+            for style in self.styles
         )
         return dataclasses.replace(self.stylize, styles=styles)
+
+
+def why_method(request: Request) -> str | None:
+    """In one line, how the request's styles are painted and why so; None where nothing is painted."""
+    if isinstance(request.stylize, NoneSettings):
+        return None
+    names = [Path(style.path).name for style in request.styles]
+    listed = " and ".join(names)
+    if isinstance(request.stylize, RecurrentSettings):
+        what = f"{listed} is a trained style" if len(names) == 1 else f"{listed} are trained styles"
+        return f"{what}: a network paints each frame in one go"
+    what = f"{listed} is a picture" if len(names) == 1 else f"{listed} are pictures"
+    return f"{what}: frames are painted by optimisation (trained styles, `vidstyle styles list`, are many times faster)"
 
 
 def request_to_plain(request: Request) -> dict[str, Any]:
@@ -113,20 +152,27 @@ def request_to_plain(request: Request) -> dict[str, Any]:
 def request_from_plain(table: Mapping[str, Any]) -> Request:
     """A Request from a job file, a settings file or the command line's options.
 
-    The table has Request's names, ``method``, whose settings ``stylize`` holds, and may have ``quality``, a name of
-    ``QUALITIES``: the request holds what that stands for. ``scenes`` names a file of cuts.
+    The table has Request's names, ``method``, whose settings ``stylize`` holds (by default what suits the styles), and
+    may have ``quality``, a name of ``QUALITIES``: the request holds what that stands for. ``scenes`` names a file of
+    cuts.
 
     Raises:
         InputError: something is unknown, missing or of the wrong type.
     """
     rest = dict(table)
-    method = rest.pop("method", "optimize")
-    if not isinstance(method, str) or method not in METHODS:
+    method = rest.pop("method", None)
+    if method is not None and (not isinstance(method, str) or method not in METHODS):
         raise InputError(f"--method is one of {', '.join(METHODS)}; not {method!r}")
     quality = rest.pop("quality", "standard")
     one_of("--quality", quality, tuple(QUALITIES))
+    styles = convert(tuple[Style, ...], rest.get("styles", ()), "the settings styles")
+    paths = [style.path for style in styles]
+    if method is None:
+        method = method_for(paths)
+    check_method(method, paths, rest.get("stylize", {}))
     if METHODS[method] is OptimizeSettings:
         rest = with_quality(rest, quality)
+    rest = with_method_defaults(rest, method)
     # Which settings a method takes only its name tells, so they are read first.
     if (scenes := rest.pop("scenes", None)) is not None:
         if not isinstance(scenes, str):
@@ -141,13 +187,22 @@ def request_from_plain(table: Mapping[str, Any]) -> Request:
         movie=absolute(request.movie),
         output=absolute_output(request.output),
         styles=tuple(
-            dataclasses.replace(style, path=absolute(style.path), mask=style.mask and absolute(style.mask))
+            dataclasses.replace(
+                style,
+                path=style.path if names_style(style.path, method) else absolute(style.path),
+                mask=style.mask and absolute(style.mask),
+            )
             for style in request.styles
         ),
         encoder_weights=request.encoder_weights and absolute(request.encoder_weights),
         flow_weights=request.flow_weights and absolute(request.flow_weights),
         flow_from=request.flow_from and absolute(request.flow_from),
     )
+
+
+def names_style(path: str, method: str) -> bool:
+    """Whether a style is given by its name, not as a file: it is, then, wherever the job goes on."""
+    return is_bare(path) and (method == "recurrent" or (method == "none" and is_known(path)))
 
 
 def absolute_output(name: str) -> str:

@@ -18,6 +18,7 @@ from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.painted import PAINTED, Painted
 from vidstyle.pipeline.request import Request
 from vidstyle.pipeline.scenes import cut_frames
+from vidstyle.pipeline.styles import find_file
 from vidstyle.store import FLOW, FRAME, JSON, MASK, FlowFolder, Shelf, Store, content_key, file_digest, files_digest
 from vidstyle.structure import to_plain
 from vidstyle.stylize.schedule import Shot, pass_settings, schedule_of
@@ -42,7 +43,7 @@ class Inputs:
     device: str  # cpu, cuda or mps: results differ between kinds, not between cards
     masks: tuple[str, ...] = ()  # of the styles that have one, in order
     flow: tuple[str, ...] = ()  # what flow is made from besides frames; nothing for DIS
-    precision: str = "float32"  # of the encoder's numbers, as chosen: what "auto" means differs between machines
+    precision: str = "float32"  # of the network's numbers, as chosen: what "auto" means differs between machines
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def digest_inputs(request: Request, store: Store, weights: Weights, device: str)
     memo = store.digests
     return dataclasses.replace(
         digest_flow_inputs(request, store, weights, device),
-        styles=tuple(file_digest(Path(style.path), memo) for style in request.styles),
+        styles=tuple(file_digest(find_file(style.path), memo) for style in request.styles),
         masks=tuple(file_digest(Path(style.mask), memo) for style in request.styles if style.mask),
         weights=None if weights.encoder is None else file_digest(weights.encoder, memo),
         precision=stylize_precision(request, device),

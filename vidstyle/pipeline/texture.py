@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +15,11 @@ from vidstyle.nets.encoder import EncoderOptions, check_layers, find_weights, lo
 from vidstyle.nets.tiled import TiledEncoder
 from vidstyle.pipeline.devices import choose_device, choose_precision
 from vidstyle.pipeline.events import Monitor
-from vidstyle.pipeline.images import read_image
+from vidstyle.pipeline.images import check_picture, read_image, save
 from vidstyle.pipeline.run import enough_memory
-from vidstyle.store import publish, quantize_frame, temporary_path
+from vidstyle.store import quantize_frame
 from vidstyle.stylize.texture import synthesize
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 LEAST_SIDE, MOST_PIXELS = 16, 64_000_000
 
 
@@ -48,7 +46,8 @@ def texture(
         Interrupted: the monitor wished to stop; nothing is written.
     """
     output = output.expanduser().absolute()
-    check_picture(output, size)
+    check_picture(output)
+    check_size(size)
     if output.exists() and not may_replace(output):
         raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
     picture = torch.from_numpy(read_image(style))
@@ -75,26 +74,7 @@ def texture(
     return output
 
 
-def check_picture(output: Path, size: tuple[int, int]) -> None:
-    """Raise OutputError or InputError where a picture of this name or size cannot be made."""
-    if output.suffix.lower() not in PICTURES:
-        raise OutputError(f"{output.name} is no name of a picture that can be written: {', '.join(PICTURES)}")
-    if not output.parent.is_dir():
-        raise OutputError(f"there is no folder {output.parent}: make it, or give another name with -o")
-    if output.is_dir():
-        raise OutputError(f"{output} is a folder: give the name of a picture with -o")
+def check_size(size: tuple[int, int]) -> None:
+    """Raise InputError where a texture of this size cannot be made."""
     if min(size) < LEAST_SIDE or size[0] * size[1] > MOST_PIXELS:
         raise InputError(f"--size is at least {LEAST_SIDE}×{LEAST_SIDE} and at most {MOST_PIXELS:,} pixels")
-
-
-def save(picture: Image.Image, output: Path) -> None:
-    """Write to a temporary name beside the output, and rename it."""
-    temporary = temporary_path(output, keep_suffix=True)
-    try:
-        picture.save(temporary, quality=95)
-        publish(temporary, output)
-    except OSError as error:
-        raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from vidstyle.config import NoneSettings, OptimizeSettings
+from vidstyle.config import NoneSettings, OptimizeSettings, RecurrentSettings, StylizeSettings
 
 Shot = tuple[int, int]  # half-open range of frame numbers
 
@@ -119,9 +119,9 @@ class PassSettings:
     temporal_passes: int  # how many of the passes up to this one had a temporal loss
 
 
-def pass_settings(settings: OptimizeSettings, pass_number: int) -> OptimizeSettings | PassSettings:
+def pass_settings(settings: StylizeSettings, pass_number: int) -> StylizeSettings | PassSettings:
     """The settings that go into the content key of a pass."""
-    if settings.passes == 1:
+    if not isinstance(settings, OptimizeSettings) or settings.passes == 1:
         return settings
     temporal_passes = max(0, pass_number + 1 - first_temporal_pass(settings))
     return PassSettings(replace(settings, passes=1, temporal_pass=None), pass_number, temporal_passes)
@@ -164,8 +164,10 @@ def pairs_of(schedule: Schedule, shot: Shot, turns: Iterable[Turn]) -> set[tuple
     return {pair for pair in needs if pair[0] != pair[1]}
 
 
-def schedule_of(settings: OptimizeSettings | NoneSettings) -> Schedule:
+def schedule_of(settings: StylizeSettings) -> Schedule:
     """How the method with these settings goes through a shot."""
     if isinstance(settings, NoneSettings):
         return Independent()
+    if isinstance(settings, RecurrentSettings):
+        return Forward()
     return Alternating(settings.passes) if settings.passes > 1 else Forward(settings.offsets)

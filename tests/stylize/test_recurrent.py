@@ -1,0 +1,147 @@
+"""Painting with a trained network that is shown its previous output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.stylize.scene import HEIGHT, WIDTH, frame, ignore, picture, prior, small_network
+from vidstyle.config import RecurrentSettings
+from vidstyle.stylize.base import Prior
+from vidstyle.stylize.mixing import Shares
+from vidstyle.stylize.recurrent import RecurrentStylizer, TrainedStyle
+from vidstyle.stylize.schedule import Forward, Turn, schedule_of
+
+CPU = torch.device("cpu")
+
+
+class Inked(nn.Module):
+    """Adds the ink of its styles, by their shares, to the frame, and remembers what it was called with."""
+
+    def __init__(self, *inks: float) -> None:
+        super().__init__()
+        self.inks = torch.tensor(inks)
+        self.folds: list[list[float]] = []
+        self.calls: list[tuple[Tensor, ...]] = []
+
+    def folded(self, shares: Tensor) -> nn.Module:
+        self.folds.append(shares.tolist())
+        ink, calls = (shares @ self.inks).item(), self.calls
+
+        class Folded(nn.Module):
+            def forward(self, *given: Tensor) -> Tensor:
+                calls.append(given)
+                return given[0] + ink
+
+        return Folded()
+
+
+def painter(*styles: TrainedStyle, shares: Shares | Callable[[int], Shares] = (1.0,), **more: Any) -> RecurrentStylizer:
+    at = shares if callable(shares) else lambda frame: shares
+    return RecurrentStylizer(styles, at, CPU, **more)
+
+
+def paint(method: RecurrentStylizer, given: Tensor, priors: Sequence[Prior] = (), number: int = 0) -> Tensor:
+    stylized, state = method.step(given, priors, None, turn=Turn(0, number), seed=1, progress=ignore)
+    assert state is None  # what it carries on is its output
+    return stylized
+
+
+def dark() -> Tensor:
+    return 0.1 * frame()
+
+
+def test_it_goes_once_through_a_shot_and_looks_at_the_frame_before() -> None:
+    assert schedule_of(RecurrentSettings()) == Forward((1,))
+
+
+def test_the_first_frame_of_a_shot_trusts_nothing() -> None:
+    network = Inked(0.5)
+    paint(painter(TrainedStyle(network)), frame())
+    given, before, trust = network.calls[0]
+    assert torch.equal(given, frame()[None])
+    assert before.shape == (1, 3, HEIGHT, WIDTH)
+    assert trust.shape == (1, 1, HEIGHT, WIDTH)
+    assert not before.any() and not trust.any()
+
+
+def test_later_frames_are_shown_the_warped_output_and_how_far_to_trust_it() -> None:
+    network = Inked(0.5)
+    trust = torch.rand(HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
+    paint(painter(TrainedStyle(network)), frame(), [prior(picture(4), trust, stylized=picture(5))], number=3)
+    _, before, given = network.calls[0]
+    assert torch.equal(before[0], picture(4))  # not multiplied: that is the network's own affair
+    assert torch.equal(given[0, 0], trust)
+
+
+def test_styles_of_a_network_are_blended_within_it_by_normalised_shares() -> None:
+    network = Inked(0.1, 0.3, 0.5)
+    styles = [TrainedStyle(network, 2, 3), TrainedStyle(network, 0, 3)]
+    painted = paint(painter(*styles, shares=[3.0, 1.0]), dark())
+    assert network.folds == [[0.25, 0.0, 0.75]]
+    torch.testing.assert_close(painted, dark() + 0.4)
+
+
+def test_styles_of_two_networks_are_blended_as_pictures() -> None:
+    one, other = Inked(0.2, 0.7), Inked(0.6)
+    styles = [TrainedStyle(one, 0, 2), TrainedStyle(other)]
+    painted = paint(painter(*styles, shares=[1.0, 3.0]), dark())
+    torch.testing.assert_close(painted, dark() + 0.25 * 0.2 + 0.75 * 0.6)
+    assert one.folds == [[1.0, 0.0]]
+
+
+def test_a_network_is_folded_once_for_shares_that_stay_and_anew_when_they_change() -> None:
+    network = Inked(0.2, 0.4)
+    styles = [TrainedStyle(network, 0, 2), TrainedStyle(network, 1, 2)]
+    method = painter(*styles, shares=lambda number: [1.0, 0.0] if number < 3 else [0.5, 0.5])
+    brightness = [paint(method, dark(), number=number).mean() - dark().mean() for number in range(5)]
+    assert network.folds == [[1.0, 0.0], [0.5, 0.5]]
+    assert [round(float(value), 4) for value in brightness] == [0.2, 0.2, 0.2, 0.3, 0.3]
+
+
+def test_where_styles_have_areas_each_paints_its_own_and_what_is_nobodys_stays() -> None:
+    network = Inked(0.2, 0.4, 0.9)
+    styles = [TrainedStyle(network, index, 3) for index in range(3)]
+    left, right = torch.zeros(2, HEIGHT, WIDTH)
+    left[:, :20], right[:, 20:40] = 1, 0.5
+    painted = paint(painter(*styles, shares=[left, right, torch.zeros(HEIGHT, WIDTH)]), dark())
+    torch.testing.assert_close(painted[..., :20], dark()[..., :20] + 0.2)
+    torch.testing.assert_close(painted[..., 20:40], dark()[..., 20:40] + 0.2)
+    torch.testing.assert_close(painted[..., 40:], dark()[..., 40:])
+    assert network.folds == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]  # who has no pixel does not run
+
+
+@pytest.mark.parametrize("ink", [5.0, -5.0])
+def test_what_a_network_paints_beyond_black_and_white_is_cut_off(ink: float) -> None:
+    painted = paint(painter(TrainedStyle(Inked(ink))), frame())
+    assert torch.equal(painted, torch.full_like(painted, float(ink > 0)))
+
+
+def test_the_real_network_paints_as_it_does_unfolded() -> None:
+    network = small_network(3)
+    styles = [TrainedStyle(network, 0, 3), TrainedStyle(network, 2, 3)]
+    before = prior(picture(4), 0.7)
+    painted = paint(painter(*styles, shares=[1.0, 3.0]), frame(), [before])
+    shares = torch.tensor([[0.25, 0.0, 0.75]])
+    wanted = network(frame()[None], before.warped[None], before.consistency[None, None], shares)[0]
+    torch.testing.assert_close(painted, wanted, atol=1e-5, rtol=0)
+    assert (paint(painter(styles[0]), frame(), [before]) - painted).abs().max() > 0.01
+
+
+def test_bfloat16_paints_nearly_the_same() -> None:
+    style, before = TrainedStyle(small_network()), [prior(picture(4), 0.7)]
+    exact, reduced = (paint(painter(style, dtype=d), frame(), before) for d in (torch.float32, torch.bfloat16))
+    assert reduced.dtype == torch.float32
+    assert 0 < (exact - reduced).abs().mean() < 0.01
+
+
+def test_time_is_that_of_one_pass_for_each_network() -> None:
+    network = Inked(0.1, 0.2)
+    method = painter(TrainedStyle(network, 0, 2), TrainedStyle(network, 1, 2), shares=[1.0, 1.0])
+    first, later = method.seconds_per_frame((WIDTH, HEIGHT))
+    assert first == later
+    assert network.calls[0][0].shape == (1, 3, HEIGHT, WIDTH)

@@ -1,0 +1,310 @@
+"""Trained styles by name: those that the package carries, those of the user's folder, and files of them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import torch
+from PIL import Image
+
+from vidstyle.config import OptimizeSettings, RecurrentSettings
+from vidstyle.errors import InputError, OutputError, WeightsError
+from vidstyle.nets import fast_neural_style, style_file
+from vidstyle.nets.calibration import dead_leaves
+from vidstyle.nets.style_file import embedded_styles
+from vidstyle.nets.weights import read_metadata, read_weights, write_weights
+from vidstyle.pipeline.images import check_picture, read_image, save
+from vidstyle.store import quantize_frame
+from vidstyle.stylize.recurrent import RecurrentStylizer, StyleNetwork, TrainedStyle
+
+#: Endings of files that hold trained styles: ours, and checkpoints of PyTorch's.
+ENDINGS = (".safetensors", ".pth", ".pt", ".model")
+
+
+@dataclass(frozen=True)
+class KnownStyle:
+    """A trained style that can be asked for by its name."""
+
+    name: str
+    path: Path  # of the file that holds it, maybe with others
+    embedded: bool  # part of the package; else the user's
+
+
+def styles_folder() -> Path:
+    """Where the user's styles lie: $VIDSTYLE_STYLES, else a folder in the platform's place for data."""
+    named = os.environ.get("VIDSTYLE_STYLES")
+    return Path(named) if named else Path(platformdirs.user_data_dir("vidstyle", appauthor=False)) / "styles"
+
+
+def known_styles() -> dict[str, KnownStyle]:
+    """All styles by name, the package's first. Where both have a name, the user's own file is meant.
+
+    Files that cannot be read are left out: ``broken_files`` has them.
+    """
+    found: dict[str, KnownStyle] = {}
+    for path, embedded in style_files():
+        with contextlib.suppress(WeightsError):
+            found |= {name: KnownStyle(name, path, embedded) for name in read_names(path)}
+    return found
+
+
+def style_files() -> list[tuple[Path, bool]]:
+    """The files that styles are looked for in, and which are the package's."""
+    carried = embedded_styles()
+    own = sorted(path for path in styles_folder().glob("*.safetensors") if not path.name.startswith("."))
+    return [(carried, True)] * carried.exists() + [(path, False) for path in own]
+
+
+def broken_files() -> dict[Path, str]:
+    """Files of styles that cannot be read, and why."""
+    found = {}
+    for path, _ in style_files():
+        try:
+            read_names(path)
+        except WeightsError as error:
+            found[path] = str(error)
+    return found
+
+
+# ---- what a value of --style means
+
+
+def is_bare(path: str) -> bool:
+    """Whether this may be a style's name: no folder and no ending, as the names of pictures and files have them."""
+    return not Path(path).suffix and not any(slash and slash in path for slash in ("/", os.sep, os.altsep))
+
+
+def is_known(path: str) -> bool:
+    return is_bare(path) and path in known_styles()
+
+
+def is_trained(path: str) -> bool:
+    """Whether this is the name of a trained style, or a file of them; else it is a picture."""
+    return Path(path).suffix.lower() in ENDINGS or is_known(path)
+
+
+def method_for(paths: Sequence[str]) -> str:
+    """The method that paints in these styles. InputError where no one does."""
+    trained = [path for path in paths if is_trained(path)]
+    pictures = [path for path in paths if path not in trained]
+    for path in pictures:
+        if is_bare(path) and not Path(path).exists():
+            raise InputError(unknown(path))
+    if trained and pictures:
+        raise InputError(
+            f"{trained[0]} is a trained style and {pictures[0]} a picture: one job paints in either, leave out one"
+        )
+    return "recurrent" if trained else "optimize"
+
+
+def check_method(method: str, paths: Sequence[str], settings: Any) -> None:
+    """Raise InputError where a method does not go with the styles, or with settings of the other one."""
+    if method == "recurrent":
+        for path in paths:
+            if not is_bare(path) and Path(path).suffix.lower() not in ENDINGS:
+                raise InputError(
+                    f"--method recurrent paints in trained styles, and {path} is a picture: "
+                    "leave out --method, or choose a name that `vidstyle styles list` has"
+                )
+        ours, theirs = (kind.__dataclass_fields__ for kind in (RecurrentSettings, OptimizeSettings))
+        for name in settings if isinstance(settings, Mapping) else ():
+            if name in theirs and name not in ours:
+                option = "--long-term" if name == "offsets" else f"--{name.replace('_', '-')}"
+                raise InputError(f"{option} is for pictures as styles, not for trained ones: leave it out")
+    if method == "optimize":
+        for path in paths:
+            if Path(path).suffix.lower() in ENDINGS or (not Path(path).exists() and is_known(path)):
+                raise InputError(f"--method optimize paints in pictures, and {path} is trained: leave out --method")
+
+
+def unknown(name: str) -> str:
+    """What to say where there is no such style."""
+    known = ", ".join(known_styles()) or "none yet"
+    return f"there is no style {name!r}, and no picture of that name; trained styles: {known}"
+
+
+# ---- files
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The trained styles of a file: ours, or a checkpoint of fast_neural_style."""
+
+    names: tuple[str, ...]
+    network: StyleNetwork
+    previews: dict[str, bytes] = field(default_factory=dict)  # JPEGs, by name; may lack some
+    notes: dict[str, Any] = field(default_factory=dict)  # how they were trained
+
+    def index(self, name: str) -> int:
+        if name not in self.names:
+            raise InputError(f"there is no style {name!r} in this file, which has {', '.join(self.names)}")
+        return self.names.index(name)
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """The names of the styles in a file, from its head alone. WeightsError where it is no such file."""
+    about = style_file.about(read_metadata(path))
+    if about.get("format") in (style_file.FORMAT, fast_neural_style.FORMAT) and isinstance(about.get("names"), list):
+        return tuple(str(name) for name in about["names"])
+    raise WeightsError(f"{path} is no file of trained styles")
+
+
+def load_file(path: Path) -> Loaded:
+    """The styles of a file. Raises WeightsError, in one line, where it holds anything else."""
+    if path.suffix.lower() not in ENDINGS and path.exists():
+        raise WeightsError(f"{path} is no file of trained styles: those end in {', '.join(ENDINGS)}")
+    weights = read_weights(path)
+    if fast_neural_style.is_fast_neural_style(weights):
+        try:
+            network = fast_neural_style.build_fast_neural_style(weights)
+        except WeightsError as error:
+            raise WeightsError(f"{path}: {error}") from error
+        names = read_names(path) if style_file.about(weights.metadata) else (as_name(path.stem),)
+        return Loaded(names, network, notes={"network": "fast_neural_style of pytorch/examples, frame by frame"})
+    if style_file.about(weights.metadata).get("format") != style_file.FORMAT:
+        raise WeightsError(
+            f"{path} holds no trained style: neither a file of vidstyle's, nor a checkpoint of fast_neural_style "
+            "of pytorch/examples (a state_dict with conv1.conv2d.weight, res1.…, deconv1.…)"
+        )
+    found = style_file.read_styles(path)
+    return Loaded(found.names, found.network, found.previews, found.notes)
+
+
+def find_file(path: str) -> Path:
+    """The file of a style that is given as a file or by its name. InputError where there is none."""
+    if not is_bare(path):
+        return Path(path)
+    known = known_styles().get(path)
+    if known is None:
+        raise InputError(unknown(path))
+    return known.path
+
+
+def trained_styles(styles: Sequence[tuple[str, str | None]]) -> list[TrainedStyle]:
+    """The networks of styles, each given as a file or a name, and the name in the file; each file is read once.
+
+    Raises:
+        InputError, WeightsError: a style is not there, or cannot be read.
+    """
+    load = cache(load_file)
+    found = []
+    for path, name in styles:
+        loaded = load(find_file(path))
+        if name is None and len(loaded.names) > 1:
+            raise InputError(f"{path} holds several styles: add ,name= and one of {', '.join(loaded.names)}")
+        index = 0 if name is None else loaded.index(name)
+        found.append(TrainedStyle(loaded.network, index, len(loaded.names)))
+    return found
+
+
+# ---- the user's folder
+
+
+def add_styles(path: Path, name: str | None = None) -> list[KnownStyle]:
+    """Copy a file of trained styles into the user's folder, as a whole or not at all.
+
+    Args:
+        name: what its style is called; None: as in the file, or as the file.
+    Raises:
+        WeightsError: it holds no styles. InputError: a name is taken, or none. OutputError: the folder is read-only.
+    """
+    loaded = load_file(path)
+    names = loaded.names if name is None else (name,)
+    if len(names) != len(loaded.names):
+        raise InputError(f"--name is for files of one style; {path} holds {', '.join(loaded.names)}")
+    for new in names:
+        if not is_bare(new) or as_name(new) != new:
+            raise InputError(f"{new!r} is no name for a style: take letters, digits, - and _, as in great-wave")
+        if new in known_styles():
+            raise InputError(f"there is a style {new} already: give this one another name with --name")
+    target = styles_folder() / f"{names[0]}.safetensors"
+    if target.exists():
+        raise InputError(f"{target} is there already, and holds something else: move it away, or take another --name")
+    if isinstance(loaded.network, style_file.TransformNet):
+        pairs = zip(loaded.names, names, strict=True)
+        previews = {new: loaded.previews[old] for old, new in pairs if old in loaded.previews}
+        style_file.write_styles(target, names, loaded.network, previews, loaded.notes)
+    else:
+        about = json.dumps({"format": fast_neural_style.FORMAT, "names": names})
+        write_weights(target, fast_neural_style.used_tensors(read_weights(path)), {style_file.ABOUT: about})
+    return [KnownStyle(new, target, embedded=False) for new in names]
+
+
+def as_name(text: str) -> str:
+    """What a style is called whose file is called ``text``."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "style"
+
+
+def remove_styles(names: Sequence[str]) -> list[Path]:
+    """Delete files of the user's folder; styles that share a file only together. Returns what was deleted.
+
+    Raises:
+        InputError: one is not there, part of the package, or shares its file with one that is not named.
+    """
+    known = known_styles()
+    for name in names:
+        if name not in known:
+            raise InputError(unknown(name))
+        if known[name].embedded:
+            raise InputError(f"{name} is part of vidstyle and cannot be removed")
+    files = list(dict.fromkeys(known[name].path for name in names))
+    for path in files:
+        if others := [other for other in read_names(path) if other not in names]:
+            raise InputError(f"{path} holds {', '.join(others)} too: name all of its styles to remove it")
+    for path in files:
+        try:
+            path.unlink()
+        except OSError as error:
+            raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
+    return files
+
+
+# ---- pictures of styles
+
+
+def examine_style(name: str) -> dict[str, Any]:
+    """What there is to know of a style, by its name or its file. InputError, WeightsError: it is not there."""
+    path = find_file(name)
+    loaded = load_file(path)
+    own = name if is_bare(name) else None
+    return {
+        "name": own or ", ".join(loaded.names),
+        "file": str(path),
+        "embedded": path == embedded_styles(),
+        "beside": [other for other in loaded.names if own and other != own],
+        "temporal": isinstance(loaded.network, style_file.TransformNet),
+        "has_picture": bool(loaded.previews.get(own or loaded.names[0])),
+        "notes": loaded.notes,
+    }
+
+
+def write_picture(name: str, output: Path, picture: Path | None, may_replace: Callable[[Path], bool]) -> None:
+    """Write a picture of a style: of ``picture`` painted in it; else the one in its file, or one drawn by program.
+
+    Raises:
+        InputError, WeightsError: style or picture cannot be used. OutputError: the output cannot be written.
+    """
+    output = output.expanduser().absolute()
+    check_picture(output)
+    if output.exists() and not may_replace(output):
+        raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
+    loaded = load_file(find_file(name))
+    own = name if is_bare(name) else loaded.names[0]
+    preview = loaded.previews.get(own)
+    if picture is None and preview is not None:
+        save(Image.open(io.BytesIO(preview)).convert("RGB"), output)
+        return
+    shown = dead_leaves(1, 256)[0] if picture is None else torch.from_numpy(read_image(picture))
+    style = TrainedStyle(loaded.network, loaded.index(own), len(loaded.names))
+    painted = RecurrentStylizer([style], lambda frame: [1.0], torch.device("cpu")).picture(shown)
+    save(Image.fromarray(quantize_frame(painted.numpy())), output)
