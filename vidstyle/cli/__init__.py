@@ -17,6 +17,7 @@ from vidstyle.cli.jobs import resume, status
 from vidstyle.cli.styles import styles
 from vidstyle.cli.stylize import stylize
 from vidstyle.cli.texture import texture
+from vidstyle.cli.train import train
 from vidstyle.errors import VidstyleError
 
 
@@ -31,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (stylize, resume, status, inspect, compare, styles, texture, cache, doctor):
+for command in (stylize, resume, status, inspect, compare, styles, texture, train, cache, doctor):
     cli.add_command(command)
 
 

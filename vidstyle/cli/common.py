@@ -82,8 +82,8 @@ def plain_interrupt() -> Iterator[None]:
 
 
 @contextmanager
-def stop_on_signals(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Ctrl-C (or SIGTERM) once asks the work to stop after what it is doing; twice stops at once.
+def stop_on_signals(say: Callable[[str], None], doing: str = "finishing this frame") -> Iterator[Callable[[], bool]]:
+    """Ctrl-C (or SIGTERM) once asks the work to stop after what it is ``doing``; twice stops at once.
 
     Yields a function that says whether the user asked.
     """
@@ -93,7 +93,7 @@ def stop_on_signals(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
-        say("finishing this frame; press Ctrl-C again to stop at once")
+        say(f"{doing}; press Ctrl-C again to stop at once")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -17,8 +17,10 @@ LABELS = {
     "compare": "comparing",
     "texture": "synthesising",
     "verify": "checking",
+    "read": "reading",
+    "train": "training",
 }
-UNITS = {"texture": "steps", "verify": "artifacts"}  # of other stages: frames
+UNITS = {"texture": "steps", "verify": "artifacts", "read": "pictures", "train": "steps"}  # of other stages: frames
 BAR_SECONDS = 0.1  # between two drawings of the bar
 LOG_SECONDS = 30.0  # between two lines in a log
 

@@ -1,0 +1,210 @@
+"""A whole training: from paintings and folders of photos to a file of styles, going on where it was stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from vidstyle.errors import InputError, Interrupted, OutputError
+from vidstyle.metrics import JUDGE_CONTENT_LAYER, JUDGE_STYLE_LAYERS
+from vidstyle.nets.encoder import Encoder, check_layers, find_weights, load_encoder
+from vidstyle.nets.style_file import write_styles
+from vidstyle.pipeline.devices import choose_device, choose_precision
+from vidstyle.pipeline.events import Monitor
+from vidstyle.pipeline.images import read_image
+from vidstyle.pipeline.styles import as_name
+from vidstyle.store import publish, temporary_path
+from vidstyle.train.footage import Footage, pictures_in, read_excerpts, read_photo
+from vidstyle.train.preview import jpeg, preview_sheet, thumbnail
+from vidstyle.train.recurrent import Progress, Training, TrainSettings
+
+T = TypeVar("T")
+
+SHEET_SECONDS = 180.0  # between two sheets of what the network paints
+WORKERS = 2  # pictures that a CPU works on at a time
+PREVIEWS = 3  # photos on the sheet
+MOST_PHOTOS = 2000  # in memory at once, some 300 kB each
+
+
+def train(
+    paintings: Sequence[Path],
+    output: Path,
+    photos: Path,
+    settings: TrainSettings,
+    monitor: Monitor,
+    *,
+    videos: Path | None = None,
+    encoder: str = "compact",
+    encoder_weights: Path | None = None,
+    device: str = "auto",
+    may_replace: Callable[[Path], bool] = lambda path: False,
+) -> Path:
+    """Train one network for all ``paintings`` and write its file of styles to ``output``.
+
+    Checkpoint and sheet lie in a folder beside the output, ``NAME.training``: the same call goes on from there, also
+    with more ``settings.steps``.
+
+    Args:
+        photos: a folder of pictures, the more the better; some hundred will do.
+        videos: a folder of movies, or of folders of frames, for motion as it really is; None: photos are moved.
+        may_replace: asked when the output exists; False raises OutputError.
+    Returns:
+        The absolute path of the output.
+    Raises:
+        InputError, OutputError, WeightsError: something that was asked for cannot be used.
+        Interrupted: the monitor wished to stop; the checkpoint has all that was learned.
+    """
+    output = output.expanduser().absolute()
+    check_output(output)
+    if output.exists() and not may_replace(output):
+        raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
+    pictures = {name: torch.from_numpy(read_image(path)) for name, path in named(paintings).items()}
+    where = choose_device(device)
+    weights = find_weights(encoder, encoder_weights, monitor.note)
+    judge = load_encoder(encoder, weights, where, precision=choose_precision(settings.precision, where.type))
+    check_layers(judge, (*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER))
+    footage = read_footage(photos, videos, monitor)
+    folder = output.with_suffix(".training")
+    training = start(settings, pictures, footage, judge, where, folder, monitor)
+    watch = Watch(training, pictures, footage, folder / "sheet.jpg", monitor)
+    training.run(watch)
+    export(training, footage.photos[0].float() / 255, output)
+    return output
+
+
+def start(
+    settings: TrainSettings,
+    pictures: Mapping[str, Tensor],
+    footage: Footage,
+    judge: Encoder,
+    device: torch.device,
+    folder: Path,
+    monitor: Monitor,
+) -> Training:
+    """The training, gone on with from the checkpoint of ``folder`` where there is one."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    workers = WORKERS if device.type == "cpu" else 1
+    training = Training(
+        settings, pictures, footage, judge, device, checkpoint=folder / "checkpoint.pt", workers=workers
+    )
+    if training.step:
+        monitor.note(f"going on from step {training.step} of {settings.steps} ({folder})")
+    return training
+
+
+class Watch:
+    """Told after every step: shows how far the training is, keeps a sheet up to date, and stops when asked to."""
+
+    def __init__(
+        self, training: Training, pictures: Mapping[str, Tensor], footage: Footage, sheet: Path, monitor: Monitor
+    ) -> None:
+        self.training, self.pictures, self.sheet, self.monitor = training, pictures, sheet, monitor
+        self.photos = [photo.float() / 255 for photo in footage.photos[:PREVIEWS]]
+        self.drawn_at = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        self.monitor.progress("train", progress.step, progress.steps, progress.seconds_left)
+        now, done = time.monotonic(), progress.step == progress.steps
+        if done or now - self.drawn_at >= SHEET_SECONDS:
+            self.drawn_at = now
+            write_file(self.sheet, jpeg(preview_sheet(self.training.network, self.pictures, self.photos), 88))
+            losses = ", ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
+            self.monitor.note(f"step {progress.step}: {losses}; what it paints now: {self.sheet}")
+        if not done and self.monitor.should_stop():
+            self.training.save()
+            raise Interrupted(f"stopped after step {progress.step}: run the same command again to go on")
+
+
+def named(paintings: Sequence[Path]) -> dict[str, Path]:
+    """The paintings by the names that their styles will have: those of the files. InputError where two are alike."""
+    found: dict[str, Path] = {}
+    for path in paintings:
+        name = as_name(path.stem)
+        if name in found:
+            raise InputError(f"{found[name]} and {path} would both be called {name}: rename one")
+        found[name] = path
+    if not found:
+        raise InputError("no painting given: name at least one picture")
+    return found
+
+
+def check_output(output: Path) -> None:
+    """Raise OutputError where a file of styles of this name cannot be made."""
+    if output.suffix.lower() != ".safetensors":
+        raise OutputError(f"{output.name} is no name of a file of styles: let it end in .safetensors")
+    if not output.parent.is_dir():
+        raise OutputError(f"there is no folder {output.parent}: make it, or give another name with -o")
+    if output.is_dir():
+        raise OutputError(f"{output} is a folder: give the name of a file with -o")
+
+
+def read_footage(photos: Path, videos: Path | None, monitor: Monitor) -> Footage:
+    """All photos and movies of two folders, scaled down; what cannot be read is left out, which is said."""
+    paths = pictures_in(photos)
+    if len(paths) > MOST_PHOTOS:
+        monitor.note(f"{photos} holds {len(paths)} pictures: {MOST_PHOTOS} of them are used")
+        paths = [paths[number * len(paths) // MOST_PHOTOS] for number in range(MOST_PHOTOS)]
+    read = readable(paths, read_photo, monitor)
+    if not read:
+        raise InputError(f"{photos} holds no pictures: training needs photos, some hundred or more")
+    excerpts = [] if videos is None else readable(movies_in(videos), read_excerpts, monitor)
+    if videos is not None and not excerpts:
+        raise InputError(f"{videos} holds no movies: leave out --videos, or name a folder of movies")
+    return Footage(read, [excerpt for movie in excerpts for excerpt in movie])
+
+
+def movies_in(folder: Path) -> list[Path]:
+    """What may be movies in a folder: files, and folders of frames."""
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}")
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def readable(paths: Sequence[Path], read: Callable[[Path], T], monitor: Monitor) -> list[T]:
+    """What ``read`` makes of each path; those that it cannot read are left out, and that is said."""
+    found = []
+    for number, path in enumerate(paths):
+        monitor.check()
+        monitor.progress("read", number, len(paths))
+        try:
+            found.append(read(path))
+        except InputError as error:
+            monitor.note(f"left out: {error}")
+    return found
+
+
+def export(training: Training, photo: Tensor, path: Path) -> None:
+    """Write the file of styles as they are now, each with a small picture of ``photo`` (3, h, w) painted in it."""
+    network = training.network.cpu().eval()
+    network.set_learned(1.0)
+    previews = {
+        name: jpeg(thumbnail(network.folded(torch.eye(network.styles)[number]), photo, 224), 80)
+        for number, name in enumerate(training.names)
+    }
+    progress = training.progress()
+    notes = {
+        "settings": asdict(training.settings),
+        "step": progress.step,
+        "seconds": round(progress.seconds),
+        "losses": {name: round(value, 4) for name, value in progress.losses.items()},
+    }
+    write_styles(path, training.names, network, previews, notes)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. OutputError where it cannot be written."""
+    temporary = temporary_path(path)
+    try:
+        temporary.write_bytes(content)
+        publish(temporary, path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
