@@ -36,7 +36,7 @@ from torch import Tensor
 
 from vidstyle.flow import DIS, consistency_map
 from vidstyle.media import probe, read_frames, scan
-from vidstyle.pipeline import run
+from vidstyle.pipeline import studio
 from vidstyle.pipeline.api import stylize
 from vidstyle.pipeline.painted import PAINTED, Painted
 from vidstyle.store import FLOW, FRAME, MASK, Codec, Shelf, Store, frame_name, quantize_mask
@@ -135,7 +135,7 @@ def time_artifact(shelf: Shelf[Any], value: Any, rounds: int) -> str:
 
 def bench_job(movie: Path, folder: Path, rounds: int) -> tuple[list[str], bool]:
     """Rows of the job with and without a cache, and whether the target is met."""
-    run.build_stylizer = lambda plan, device, masks: Cheap()  # type: ignore[assignment]
+    studio.build_stylizer = lambda plan, device, masks: Cheap()  # type: ignore[assignment]
     style = HOME / "sample_videos" / "brushwork.jpg"
 
     def job(name: str, **asked: Any) -> Times:

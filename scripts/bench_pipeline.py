@@ -196,7 +196,7 @@ class Stopwatch:
 
 
 def bench_job(movie: Path, style: Path, folder: Path, asked: dict[str, Any]) -> list[Row]:
-    from vidstyle.pipeline import plan, run
+    from vidstyle.pipeline import plan, run, studio
 
     watch = Stopwatch()
     wrapped = [
@@ -210,7 +210,7 @@ def bench_job(movie: Path, style: Path, folder: Path, asked: dict[str, Any]) -> 
         ("probe, scan, digests", plan, "probe"),
         ("probe, scan, digests", plan, "load_timeline"),
         ("probe, scan, digests", plan, "digest_inputs"),
-        ("loading the network and the style", run, "build_stylizer"),
+        ("loading the network and the style", studio, "build_stylizer"),
         ("writing the movie", run, "write_movie"),
     ]
     with contextlib.ExitStack() as stack:

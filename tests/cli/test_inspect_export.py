@@ -13,7 +13,7 @@ from tests.cli.conftest import fails, look, plan_of
 from tests.pipeline.conftest import CUT, FRAMES, Work
 from vidstyle.errors import InputError
 from vidstyle.pipeline.events import Event, Monitor
-from vidstyle.pipeline.run import Studio
+from vidstyle.pipeline.studio import Studio
 from vidstyle.store import pair_name, read_flow, write_kitti
 
 PAIRS = [(frame, frame - 1) for frame in range(FRAMES) if frame not in (0, CUT)]

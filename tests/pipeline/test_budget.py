@@ -13,8 +13,7 @@ import pytest
 from tests.pipeline.blend import OFFSETS, SCHEDULE, Blend
 from tests.pipeline.conftest import CHECKOUT, CUT, FRAMES, TINY, Work, artifacts
 from vidstyle.errors import Interrupted, MediaError
-from vidstyle.pipeline import budget
-from vidstyle.pipeline import run as run_module
+from vidstyle.pipeline import budget, studio
 from vidstyle.pipeline import stages as stages_module
 from vidstyle.pipeline.demand import REMEMBERED, Painter, Recent
 from vidstyle.pipeline.events import Event
@@ -27,7 +26,7 @@ STAGES = ("decode", "flow", "consistency", "stylize")
 
 
 def use_blend(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(run_module, "build_stylizer", lambda plan, device, masks: Blend())
+    patch.setattr(studio, "build_stylizer", lambda plan, device, masks: Blend())
     patch.setattr(stages_module, "schedule_of", lambda settings: SCHEDULE)
 
 
@@ -245,10 +244,10 @@ def test_a_shot_that_fails_where_not_all_fits(empty: Work, whole: Work, monkeypa
 
 
 def test_an_older_layout_goes_and_a_newer_is_left(empty: Work, whole: Work) -> None:
-    for layout in ("v0", "v2"):
+    for layout in ("v1", "v3"):
         (empty.cache / layout / "decode").mkdir(parents=True)
         (empty.cache / layout / "decode" / "x").write_bytes(bytes(50_000))
     empty.paint(cache_limit=size(whole) + 90_000)
-    assert not (empty.cache / "v0").exists()
-    assert (empty.cache / "v2" / "decode" / "x").exists()
+    assert not (empty.cache / "v1").exists()
+    assert (empty.cache / "v3" / "decode" / "x").exists()
     assert sorted(artifacts(empty.cache)) == sorted(artifacts(whole.cache))

@@ -15,7 +15,7 @@ import pytest
 from tests.pipeline.blend import Blend
 from tests.pipeline.conftest import CUT, Work, artifacts, contents
 from vidstyle.errors import StoreError
-from vidstyle.pipeline import run as run_module
+from vidstyle.pipeline import studio
 from vidstyle.pipeline.api import plan_for
 from vidstyle.pipeline.events import Event, Monitor, Progress
 from vidstyle.pipeline.plan import Plan
@@ -29,14 +29,14 @@ JOBS = 6  # whole jobs with damage of all kinds
 @pytest.fixture(autouse=True)
 def blend(monkeypatch: pytest.MonkeyPatch) -> None:
     """All jobs here are painted by ``Blend``."""
-    monkeypatch.setattr(run_module, "build_stylizer", lambda plan, device, masks: Blend())
+    monkeypatch.setattr(studio, "build_stylizer", lambda plan, device, masks: Blend())
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, style: Path) -> Work:
     """The job done in one go. Look, do not touch."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "build_stylizer", lambda plan, device, masks: Blend())
+        patch.setattr(studio, "build_stylizer", lambda plan, device, masks: Blend())
         work = Work(tmp_path_factory.mktemp("whole"), style)
         work.paint()
     return work

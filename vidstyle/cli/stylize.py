@@ -275,6 +275,6 @@ def print_plan(plan: Plan, stages: list[StageStatus], seconds: float | None, as_
     rows = [(s.stage, f"{s.done} of {s.total}", s.to_do, s.why) for s in stages]
     print_table(("stage", "in the cache", "to do", "why"), rows)
     if seconds:
-        from vidstyle.pipeline.run import duration
+        from vidstyle.pipeline.timing import duration
 
         click.echo(f"painting will take about {duration(seconds)}")

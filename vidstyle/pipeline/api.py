@@ -11,7 +11,9 @@ from vidstyle.errors import InputError, Interrupted, OutputError
 from vidstyle.pipeline.events import Event, Monitor
 from vidstyle.pipeline.plan import Plan, make_plan
 from vidstyle.pipeline.request import Request, request_from_plain, request_to_plain
-from vidstyle.pipeline.run import Studio, run, time_left, unpainted
+from vidstyle.pipeline.run import run
+from vidstyle.pipeline.studio import Studio
+from vidstyle.pipeline.timing import time_left, unpainted
 from vidstyle.store import Job, NoStore, Store, check_replaceable, default_limit, default_root, parse_size
 from vidstyle.store.contents import old_layouts
 

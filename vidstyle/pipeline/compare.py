@@ -25,8 +25,8 @@ from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.plan import Plan, assemble, flow_network_weights, load_timeline
 from vidstyle.pipeline.request import Request, Style, absolute
-from vidstyle.pipeline.run import Studio
 from vidstyle.pipeline.stages import Shot, Weights, digest_flow_inputs
+from vidstyle.pipeline.studio import Studio
 from vidstyle.store import Store, file_digest, frame_to_float, mask_to_float
 from vidstyle.stylize.style import resize_style
 

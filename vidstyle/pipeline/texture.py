@@ -16,7 +16,7 @@ from vidstyle.nets.tiled import TiledEncoder
 from vidstyle.pipeline.devices import choose_device, choose_precision
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import check_picture, read_image, save
-from vidstyle.pipeline.run import enough_memory
+from vidstyle.pipeline.studio import enough_memory
 from vidstyle.store import quantize_frame
 from vidstyle.stylize.texture import synthesize
 

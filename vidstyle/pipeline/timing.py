@@ -1,0 +1,90 @@
+"""How long painting will take: estimated at first, measured as soon as something is done."""
+
+from __future__ import annotations
+
+import torch
+
+from vidstyle.config import OptimizeSettings
+from vidstyle.pipeline.request import why_method
+from vidstyle.pipeline.studio import Studio, enough_memory
+from vidstyle.stylize.minimize import affordable_history
+from vidstyle.stylize.schedule import Turn
+
+
+class TimeLeft:
+    """Seconds until everything is painted: estimated at first, measured as soon as something is done.
+
+    Turns are of two kinds: 0 begins from nothing, as the first frame of a shot; 1 from earlier paintings.
+
+    Args:
+        left: how many of each kind are to be painted.
+        estimate: seconds for one of each kind.
+    """
+
+    def __init__(self, left: tuple[int, int], estimate: tuple[float, float]) -> None:
+        self.left = list(left)
+        self.seconds = [0.0, 0.0]
+        self.done = [0, 0]
+        self.estimate = estimate
+
+    def per_turn(self, kind: int) -> float:
+        return self.seconds[kind] / self.done[kind] if self.done[kind] else self.estimate[kind]
+
+    def add(self, kind: int, seconds: float) -> None:
+        self.left[kind] = max(0, self.left[kind] - 1)
+        self.done[kind] += 1
+        self.seconds[kind] += seconds
+
+    @property
+    def is_over(self) -> bool:
+        return not any(self.left)
+
+    def total(self) -> float:
+        return sum(self.left[kind] * self.per_turn(kind) for kind in (0, 1))
+
+
+def time_to_paint(studio: Studio) -> TimeLeft:
+    """The time that painting what is missing will take; said too."""
+    plan, monitor = studio.plan, studio.monitor
+    work = unpainted(studio)
+    if any(work.values()):
+        monitor.check()
+    left = time_left(studio, work)
+    if any(work.values()) and (why := why_method(plan.request)) is not None:
+        monitor.note(why)
+    settings = plan.request.stylize
+    if isinstance(settings, OptimizeSettings) and any(work.values()):
+        history = affordable_history(settings.history, torch.empty(3, *plan.size, device="meta"))
+        if history < settings.history and settings.optimizer == "lbfgs":
+            monitor.note(f"frames this large: L-BFGS remembers {history} steps, not {settings.history}, to save memory")
+    if left.total() > 0:
+        last_pass = plan.stages.schedule.passes - 1
+        count = sum(turn.pass_number == last_pass for turns in work.values() for turn in turns)
+        monitor.note(
+            f"painting {count} of {plan.frame_count} frames at {plan.size[0]}×{plan.size[1]} on "
+            f"{studio.device} will take about {duration(left.total())}"
+        )
+    return left
+
+
+def unpainted(studio: Studio) -> dict[int, list[Turn]]:
+    """What must be painted, by the shots' first frames, in order."""
+    return {first: painter.missing() for first, painter in studio.painters.items()}
+
+
+def time_left(studio: Studio, work: dict[int, list[Turn]]) -> TimeLeft:
+    """The time that painting will take, by a trial of the method at the movie's size."""
+    kinds = [studio.painters[first].kind(turn) for first, turns in work.items() for turn in turns]
+    with enough_memory(studio.plan.size):
+        first, later = studio.stylizer().seconds_per_frame(studio.plan.size) if kinds else (0.0, 0.0)
+        if later and 1 in kinds:
+            later += studio.flows.seconds_per_frame(studio.plan.size)
+    return TimeLeft((kinds.count(0), kinds.count(1)), (first, later))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "40 s", "12 min", "3 h 05 min"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
