@@ -8,8 +8,9 @@
 ``speed``: milliseconds a frame at 1024×436, the network alone, beside the reference architecture in its slowest and its
 best form, all in turns; the best of several rounds. ``calm``: warping error (× 10⁴) on sequences that nothing was
 trained on, of the input, of every frame with an empty prior, and of the movie; also with the statistics that each
-picture has instead of learned ones. ``style``: the judge's style and content of photos that nothing was trained on, beside an
-optimisation of 300 iterations, at several content weights, so that its style can be read off at the same content.
+picture has instead of learned ones. ``style``: the judge's style and content of photos that nothing was trained on,
+beside an optimisation of 300 iterations, at several content weights, so that its style can be read off at the same
+content.
 
 Ends with 1 if a target is missed. DATA holds sequences, photos, styles and weights. ``--file`` takes another file of
 styles than the package's.
