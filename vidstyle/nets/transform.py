@@ -16,6 +16,10 @@ from torch.nn import functional as F
 WIDTH, BLOCKS = 64, 5
 EPSILON = 1e-4
 """Added to variances: activations are about 1 in size."""
+OUTPUT_SCALE = 0.1
+"""Of the last layer, which has no norm: Adam walks in equal steps, and these would be too large for it."""
+MOST_KEPT = 0.85
+"""How much of the prior is kept at most: the rest is painted anew, so that blur and wrong flow fade away."""
 
 
 # ---- one layer, for several styles
@@ -196,7 +200,7 @@ def paint(
 ) -> Tensor:
     """The network, of layers with or without folded norms, computed in ``precision``. Not clamped to [0, 1] yet.
 
-    The last layer gives three colours and a gate. The gate says how much of the prior is kept as it is where it can be
+    The last layer gives three colours and a gate. The gate says how much of the prior is kept as it is, where it can be
     trusted: without it the network would have to squeeze the prior through its coarse middle.
     """
     stem, down, *body, up, last = layers
@@ -209,10 +213,9 @@ def paint(
     x = F.relu_(down(x))
     for first, second in zip(body[::2], body[1::2], strict=True):
         x = x + second(F.relu_(first(x)))
-    x = last(F.relu_(up(x))).float()
-    # As in Johnson et al.: black and white lie well within the reach of tanh, so that training gets away from them.
-    colors = 0.5 + 150 / 255 * torch.tanh(x[:, :3])
-    return torch.lerp(colors, prior, torch.sigmoid(x[:, 3:]) * consistency)[..., :height, :width]
+    x = last(F.relu_(up(x))).float() * OUTPUT_SCALE
+    gate = MOST_KEPT * torch.sigmoid(4 * x[:, 3:]) * consistency
+    return torch.lerp(0.5 + x[:, :3], prior, gate)[..., :height, :width]
 
 
 def padded(x: Tensor) -> Tensor:
@@ -248,8 +251,7 @@ class TransformNet(nn.Module):
         with torch.no_grad():
             last = self.parts[-1]
             assert last.bias is not None
-            last.weight.mul_(0.3)
-            last.bias[:, 3] = -2.0  # the gate begins nearly shut
+            last.bias[:, 3] = -5.0  # the gate begins nearly shut
 
     @property
     def parts(self) -> list[Layer]:
@@ -268,7 +270,7 @@ class TransformNet(nn.Module):
                 module.learn()
 
     def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor, shares: Tensor) -> Tensor:
-        """Painted frames (N, 3, H, W) in [0, 1]; in training mode up to 0.09 beyond, so that losses can pull them back.
+        """Painted frames (N, 3, H, W) in [0, 1]; in training mode also beyond, for losses to pull them back.
 
         Args:
             frame: (N, 3, H, W) in [0, 1], any size.
