@@ -20,6 +20,7 @@ from torchvision.models.optical_flow import raft_small
 
 from vidstyle.cli import cli
 from vidstyle.media import find_ffmpeg
+from vidstyle.nets.fast_neural_style import FastNeuralStyle
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -52,6 +53,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cuts.txt").write_text("0.1s  # the ship\n")
     Image.linear_gradient("L").save(folder / "mask.png")
     torch.save(raft_small(weights=None).state_dict(), folder / "raft-small.pth")
+    torch.save(FastNeuralStyle().state_dict(), folder / "candy.pth")
     (toml,) = blocks("toml")
     # The example's height suits a real movie; this one is 54 pixels high.
     (folder / "settings.toml").write_text(toml.replace("height = 240", "height = 48"))
@@ -61,6 +63,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_example_of_the_readme_runs(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace)
     monkeypatch.setenv("VIDSTYLE_CACHE", str(workplace / "cache"))
+    monkeypatch.setenv("VIDSTYLE_STYLES", str(workplace / "styles"))
     assert len(commands()) >= 12
     for _, *arguments in commands():
         # In this process: each of its own would take seconds to begin.
