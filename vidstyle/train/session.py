@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,14 +13,14 @@ from torch import Tensor
 from vidstyle.errors import InputError, Interrupted, OutputError
 from vidstyle.metrics import JUDGE_CONTENT_LAYER, JUDGE_STYLE_LAYERS
 from vidstyle.nets.encoder import Encoder, check_layers, find_weights, load_encoder
-from vidstyle.nets.style_file import write_styles
 from vidstyle.pipeline.devices import choose_device, choose_precision
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.styles import as_name
 from vidstyle.store import publish, temporary_path
+from vidstyle.train.export import export_styles
 from vidstyle.train.footage import Footage, pictures_in, read_excerpts, read_photo
-from vidstyle.train.preview import jpeg, preview_sheet, thumbnail
+from vidstyle.train.preview import jpeg, preview_sheet
 from vidstyle.train.recurrent import Progress, Training, TrainSettings
 
 T = TypeVar("T")
@@ -74,7 +73,7 @@ def train(
     training = start(settings, pictures, footage, judge, where, folder, monitor)
     watch = Watch(training, pictures, footage, folder / "sheet.jpg", monitor)
     training.run(watch)
-    export(training, footage.photos[0].float() / 255, output)
+    export_styles(training, footage.photos[0].float() / 255, output)
     return output
 
 
@@ -180,24 +179,6 @@ def readable(paths: Sequence[Path], read: Callable[[Path], T], monitor: Monitor)
         except InputError as error:
             monitor.note(f"left out: {error}")
     return found
-
-
-def export(training: Training, photo: Tensor, path: Path) -> None:
-    """Write the file of styles as they are now, each with a small picture of ``photo`` (3, h, w) painted in it."""
-    network = training.network.cpu().eval()
-    network.set_learned(1.0)
-    previews = {
-        name: jpeg(thumbnail(network.folded(torch.eye(network.styles)[number]), photo, 224), 80)
-        for number, name in enumerate(training.names)
-    }
-    progress = training.progress()
-    notes = {
-        "settings": asdict(training.settings),
-        "step": progress.step,
-        "seconds": round(progress.seconds),
-        "losses": {name: round(value, 4) for name, value in progress.losses.items()},
-    }
-    write_styles(path, training.names, network, previews, notes)
 
 
 def write_file(path: Path, content: bytes) -> None:
