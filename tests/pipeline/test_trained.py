@@ -340,3 +340,23 @@ def test_files_that_hold_no_style_are_said_in_one_line(empty: Work, tmp_path: Pa
             paint(empty, tmp_path / name)
         assert "\n" not in str(refused.value)
     assert artifacts(empty.cache, "stylize") == {}
+
+
+# ---- where an optimisation begins
+
+
+def test_an_optimisation_may_begin_with_a_trained_style(empty: Work) -> None:
+    once = {"stylize": {"first_iterations": 1, "iterations": 1}}
+    plain = empty.paint(**once).read_bytes()
+    begun = empty.paint(**once, start_style="red", overwrite=True).read_bytes()
+    assert begun != plain
+    assert empty.paint(**once, start_style="green", overwrite=True).read_bytes() not in (plain, begun)
+    assert empty.paint(**once, start_style="red", overwrite=True).read_bytes() == begun
+    assert not [event for event in empty.progress if event.stage == "paint"]  # all three are kept apart
+
+
+def test_what_begins_must_be_a_trained_style(empty: Work) -> None:
+    with pytest.raises(InputError, match="--start-style is for pictures"):
+        request("red", start_style="green")
+    with pytest.raises(InputError, match="there is no style 'blurred'"):
+        empty.plan(start_style="blurred")

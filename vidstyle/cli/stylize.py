@@ -82,6 +82,7 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
          help="What the first frame of a shot begins as  [default: content]")  # fmt: skip
 @setting("stylize", "init", type=click.Choice(["warped", "previous", "content", "noise"]),
          help="What later frames begin as  [default: warped]")  # fmt: skip
+@click.option("--start-style", help="Begin frames, where nothing was painted yet, in this trained style")
 @setting("stylize", "offsets", flag="--long-term", type=Offsets(),
          help="Frames back that a frame is held to, such as 1,10,20,40  [default: 1]")  # fmt: skip
 @setting("stylize", "passes", type=int,

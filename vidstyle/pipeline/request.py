@@ -73,6 +73,7 @@ class Request:
     height: int | None = None
     start: Fraction | None = None  # first frame at or after it
     end: Fraction | None = None  # frames before it
+    start_style: str | None = None  # a trained style, by name or file, that frames to be optimised begin in
     encoder_weights: str | None = None  # a file of the user's own; None: embedded or downloaded
     flow_weights: str | None = None  # of RAFT: a file of the user's own; None: downloaded
     flow_from: str | None = None  # a folder of flow files; what it lacks is estimated
@@ -97,6 +98,8 @@ class Request:
                 raise InputError(f"--style {style.path}: name= is for a file of several trained styles")
         if isinstance(self.stylize, RecurrentSettings):
             self.check_trained()
+        if self.start_style and not isinstance(self.stylize, OptimizeSettings):
+            raise InputError("--start-style is for pictures as styles: a trained style paints in one go")
         if self.flow_weights and self.flow.method not in RAFT_METHODS:
             raise InputError(f"--flow-weights is for --flow {' or '.join(RAFT_METHODS)}, not for {self.flow.method}")
 
@@ -194,6 +197,8 @@ def request_from_plain(table: Mapping[str, Any]) -> Request:
             )
             for style in request.styles
         ),
+        start_style=request.start_style
+        and (request.start_style if is_bare(request.start_style) else absolute(request.start_style)),
         encoder_weights=request.encoder_weights and absolute(request.encoder_weights),
         flow_weights=request.flow_weights and absolute(request.flow_weights),
         flow_from=request.flow_from and absolute(request.flow_from),

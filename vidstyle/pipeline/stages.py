@@ -18,7 +18,7 @@ from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.painted import PAINTED, Painted
 from vidstyle.pipeline.request import Request
 from vidstyle.pipeline.scenes import cut_frames
-from vidstyle.pipeline.styles import find_file
+from vidstyle.pipeline.styles import find_file, is_bare
 from vidstyle.store import FLOW, FRAME, JSON, MASK, FlowFolder, Shelf, Store, content_key, file_digest, files_digest
 from vidstyle.structure import to_plain
 from vidstyle.stylize.schedule import Shot, pass_settings, schedule_of
@@ -42,6 +42,7 @@ class Inputs:
     weights: str | None  # of the encoder; None where the method takes none
     device: str  # cpu, cuda or mps: results differ between kinds, not between cards
     masks: tuple[str, ...] = ()  # of the styles that have one, in order
+    start: tuple[str, ...] = ()  # of the trained style that frames begin in: its file's digest, and its name
     flow: tuple[str, ...] = ()  # what flow is made from besides frames; nothing for DIS
     precision: str = "float32"  # of the network's numbers, as chosen: what "auto" means differs between machines
 
@@ -62,8 +63,17 @@ def digest_inputs(request: Request, store: Store, weights: Weights, device: str)
         styles=tuple(file_digest(find_file(style.path), memo) for style in request.styles),
         masks=tuple(file_digest(Path(style.mask), memo) for style in request.styles if style.mask),
         weights=None if weights.encoder is None else file_digest(weights.encoder, memo),
+        start=start_inputs(request, memo),
         precision=stylize_precision(request, device),
     )
+
+
+def start_inputs(request: Request, memo: Path | None) -> tuple[str, ...]:
+    """What ``Inputs.start`` is."""
+    if request.start_style is None:
+        return ()
+    name = (request.start_style,) if is_bare(request.start_style) else ()
+    return (file_digest(find_file(request.start_style), memo), *name)
 
 
 def stylize_precision(request: Request, device: str) -> str:
@@ -131,6 +141,7 @@ class Stages:
         extent = self.schedule.extent(pass_number, shot)
         flow = (self.consistency_key,) if extent else ()  # what looks at no other frame takes no flow
         inputs = (self.decode_key, *flow, *self.inputs.styles, str(self.inputs.weights), *self.inputs.masks)
+        inputs += self.inputs.start
         # What was asked for is not what counts, but what was chosen.
         chosen = dataclasses.replace(settings, precision="auto")
         return self.key("stylize", pass_settings(chosen, pass_number), *inputs, *map(str, extent))

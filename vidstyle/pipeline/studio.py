@@ -29,7 +29,7 @@ from vidstyle.pipeline.masks import Masks
 from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.plan import Plan
 from vidstyle.pipeline.stages import Shot
-from vidstyle.pipeline.styles import trained_styles
+from vidstyle.pipeline.styles import is_bare, trained_styles
 from vidstyle.stylize.base import Stylizer
 from vidstyle.stylize.mixing import Shares, shares_at, weights_at
 from vidstyle.stylize.none import NoneStylizer
@@ -127,7 +127,16 @@ def build_stylizer(plan: Plan, device: torch.device, masks: Masks) -> Stylizer:
     encoder = TiledEncoder(load_encoder(settings.encoder, plan.weights.encoder, device, options, precision))
     check_layers(encoder, (*settings.content_levels, *settings.style_levels))
     images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
-    return OptimizeStylizer(settings, encoder, images, plan.size, shares)
+    return OptimizeStylizer(settings, encoder, images, plan.size, shares, start_painter(plan, device))
+
+
+def start_painter(plan: Plan, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """What makes of a frame ``(3, H, W)`` the picture that its optimisation begins with; None: the frame itself."""
+    path = plan.request.start_style
+    if path is None:
+        return None
+    trained = trained_styles([(path, path if is_bare(path) else None)])
+    return RecurrentStylizer(trained, lambda frame: [1.0], device).picture
 
 
 def style_shares(

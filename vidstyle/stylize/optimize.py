@@ -44,6 +44,8 @@ class OptimizeStylizer:
         styles: one image ``(3, h, w)`` in [0, 1] for each of ``settings.styles``, blended by normalised weight.
         size: ``(width, height)`` of the frames, which the strokes' size follows.
         shares_at: what each style has of a frame, by the frame's number; None: by the settings' weights, always.
+        begin: makes of a frame ``(3, H, W)`` what stands for it where one begins with the frame itself: a picture that
+            is nearer to the end, of a feed-forward network. None: the frame.
     """
 
     def __init__(
@@ -53,9 +55,10 @@ class OptimizeStylizer:
         styles: Sequence[Tensor],
         size: tuple[int, int],
         shares_at: Callable[[int], Shares] | None = None,
+        begin: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.settings = settings
-        self.encoder = encoder
+        self.encoder, self.begin = encoder, begin
         self.device = styles[0].device
         self.style = StyleTerm(settings, encoder, styles, size)
         constant = [style.weight for style in settings.styles]
@@ -145,9 +148,10 @@ class OptimizeStylizer:
             return channels_last(noise(tuple(batch.shape), seed).to(batch.device))
         if kind == "previous":
             return channels_last(priors[0].stylized[None])
+        base = batch if self.begin is None else channels_last(self.begin(batch[0])[None].clone())
         if kind == "warped":
-            return channels_last(torch.lerp(batch, priors[0].warped[None], priors[0].consistency))
-        return batch
+            return channels_last(torch.lerp(base, priors[0].warped[None], priors[0].consistency))
+        return base
 
     def seconds_per_frame(self, size: tuple[int, int]) -> tuple[float, float]:
         """Timed on a few iterations of a grey frame."""
