@@ -19,10 +19,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vidstyle.nets.encoder import Encoder, ReducedEncoder
-from vidstyle.nets.style_file import write_styles
 from vidstyle.nets.teacher import TeacherEncoder
+from vidstyle.pipeline.images import read_image
+from vidstyle.train.export import export_styles
 from vidstyle.train.footage import Footage, pictures_in, read_photo
-from vidstyle.train.preview import jpeg, preview_sheet, thumbnail
+from vidstyle.train.preview import jpeg, preview_sheet
 from vidstyle.train.recurrent import Progress, Training, TrainSettings
 
 STYLES = (
@@ -49,7 +50,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1 if args.device == "cpu" else 2)  # the workers are the threads
     settings = TrainSettings(**{name: getattr(args, name) for name in asdict(defaults)})
-    paintings = {name: read_photo(args.data / "styles" / f"{name}.jpg", 10_000).float() / 255 for name in args.styles}
+    paintings = {name: torch.from_numpy(read_image(args.data / "styles" / f"{name}.jpg")) for name in args.styles}
     encoder = teacher(args.data / "weights", torch.device(args.device), getattr(torch, settings.precision))
     training = Training(
         *(settings, paintings, footage(args.data), encoder, torch.device(args.device)),
@@ -58,7 +59,8 @@ def main() -> None:
     )
     photos = [read_photo(pictures_in(args.data / "photos")[number]).float() / 255 for number in PREVIEWS]
     if args.export:
-        export(training, paintings, photos, args.export)
+        export_styles(training, photos[0], args.export)
+        print(f"{args.export}: {args.export.stat().st_size / 1e6:.2f} MB, after {training.step} steps")
         return
     training.run(Reporter(training, paintings, photos, args.run, args.sheet_every))
 
@@ -107,25 +109,6 @@ class Reporter:
             sheet = preview_sheet(self.training.network, self.paintings, self.photos)
             self.run.mkdir(parents=True, exist_ok=True)
             (self.run / f"sheet-{progress.step:06d}.jpg").write_bytes(jpeg(sheet, 88))
-
-
-def export(training: Training, paintings: dict[str, Tensor], photos: list[Tensor], path: Path) -> None:
-    """Write the file of styles, each with a small picture of the first preview photo painted in it."""
-    network = training.network.cpu().eval()
-    network.set_learned(1.0)
-    previews = {
-        name: jpeg(thumbnail(network.folded(torch.eye(network.styles)[number]), photos[0], 224), 80)
-        for number, name in enumerate(training.names)
-    }
-    progress = training.progress()
-    notes = {
-        "settings": asdict(training.settings),
-        "step": progress.step,
-        "seconds": round(progress.seconds),
-        "losses": {name: round(value, 4) for name, value in progress.losses.items()},
-    }
-    write_styles(path, training.names, network, previews, notes)
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, after {progress.step} steps")
 
 
 if __name__ == "__main__":

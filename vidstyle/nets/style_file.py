@@ -17,7 +17,8 @@ from vidstyle.nets.weights import WeightFile, embedded, read_weights, write_weig
 
 FORMAT = "vidstyle styles"
 VERSION = 1
-NETWORK, PREVIEW = "network.", "preview."
+ABOUT = "vidstyle"  # the metadata's one entry, JSON
+NETWORK, PREVIEW = "network.", "preview."  # what names of tensors begin with
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,14 @@ def write_styles(
         tensors[PREVIEW + name] = torch.frombuffer(bytearray(jpeg), dtype=torch.uint8)
     about = {
         "format": FORMAT,
-        "version": str(VERSION),
-        "names": json.dumps(list(names)),
-        "width": str(network.width),
-        "blocks": str(network.blocks),
-        "notes": json.dumps(dict(notes or {})),
+        "version": VERSION,
+        "names": list(names),
+        "width": network.width,
+        "blocks": network.blocks,
+        "notes": dict(notes or {}),
     }
-    write_weights(path, tensors, about)
+    # One entry: safetensors writes several in any order, and the same styles shall give the same bytes.
+    write_weights(path, tensors, {ABOUT: json.dumps(about)})
 
 
 def read_styles(path: Path) -> StyleFile:
@@ -78,20 +80,20 @@ def read_styles(path: Path) -> StyleFile:
         WeightsError: it is missing, damaged, something else, or of a version that this program does not know.
     """
     file = read_weights(path)
-    about = file.metadata
-    if about.get("format") != FORMAT:
-        raise WeightsError(f"{path} holds no trained styles: make one with `vidstyle train`")
-    if about.get("version") != str(VERSION):
-        raise WeightsError(
-            f"{path} is of version {about.get('version')} of the format, this vidstyle reads version {VERSION}: "
-            "update vidstyle, or train the style again"
-        )
     try:
-        names = tuple(str(name) for name in json.loads(about["names"]))
+        about = json.loads(file.metadata.get(ABOUT, "{}"))
+        if about.get("format") != FORMAT:
+            raise WeightsError(f"{path} holds no trained styles: make one with `vidstyle train`")
+        if about.get("version") != VERSION:
+            raise WeightsError(
+                f"{path} is of version {about.get('version')} of the format, this vidstyle reads version {VERSION}: "
+                "update vidstyle, or train the style again"
+            )
+        names = tuple(str(name) for name in about["names"])
         network = TransformNet(len(names), int(about["width"]), int(about["blocks"]))
-        notes = dict(json.loads(about["notes"]))
+        notes = dict(about["notes"])
         network.load_state_dict(tensors_of(file, NETWORK))
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise WeightsError(f"{path} is damaged: its tensors do not fit what it says of itself") from error
     previews = {name: bytes(value.numpy()) for name, value in tensors_of(file, PREVIEW, float_=False).items()}
     return StyleFile(names, network.eval().requires_grad_(False), previews, notes, file.digest)

@@ -18,6 +18,10 @@ from vidstyle.nets.shuffle import shuffle, unshuffle
 WIDTH, BLOCKS = 64, 5
 EPSILON = 1e-4
 """Added to variances: activations are about 1 in size."""
+OUTPUT_SCALE = 0.1
+"""Of the last layer, which has no norm: Adam walks in equal steps, and these would be too large for it."""
+MOST_KEPT = 0.85
+"""How much of the prior is kept at most: the rest is painted anew, so that blur and wrong flow fade away."""
 
 
 # ---- one layer, for several styles
@@ -196,9 +200,9 @@ def paint(
     consistency: Tensor,
     precision: torch.dtype,
 ) -> Tensor:
-    """The network, of layers with or without folded norms, computed in ``precision``.
+    """The network, of layers with or without folded norms, computed in ``precision``. Not clamped to [0, 1] yet.
 
-    The last layer gives three colours and a gate. The gate says how much of the prior is kept as it is where it can be
+    The last layer gives three colours and a gate. The gate says how much of the prior is kept as it is, where it can be
     trusted: without it the network would have to squeeze the prior through its coarse middle.
     """
     stem, down, *body, up, last = layers
@@ -210,8 +214,9 @@ def paint(
     x = F.relu_(down(x))
     for first, second in zip(body[::2], body[1::2], strict=True):
         x = x + second(F.relu_(first(x)))
-    x = torch.sigmoid(last(F.relu_(up(x))).float())
-    return torch.lerp(x[:, :3], prior, x[:, 3:] * consistency)[..., :height, :width]
+    x = last(F.relu_(up(x))).float() * OUTPUT_SCALE
+    gate = MOST_KEPT * torch.sigmoid(4 * x[:, 3:]) * consistency
+    return torch.lerp(0.5 + x[:, :3], prior, gate)[..., :height, :width]
 
 
 def padded(x: Tensor) -> Tensor:
@@ -247,8 +252,7 @@ class TransformNet(nn.Module):
         with torch.no_grad():
             last = self.parts[-1]
             assert last.bias is not None
-            last.weight.mul_(0.3)
-            last.bias[:, 3] = -2.0  # the gate begins nearly shut
+            last.bias[:, 3] = -5.0  # the gate begins nearly shut
 
     @property
     def parts(self) -> list[Layer]:
@@ -267,7 +271,7 @@ class TransformNet(nn.Module):
                 module.learn()
 
     def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor, shares: Tensor) -> Tensor:
-        """Painted frames (N, 3, H, W) in [0, 1].
+        """Painted frames (N, 3, H, W) in [0, 1]; in training mode also beyond, for losses to pull them back.
 
         Args:
             frame: (N, 3, H, W) in [0, 1], any size.
@@ -280,7 +284,8 @@ class TransformNet(nn.Module):
             return torch.cat([self(f[None], p[None], c[None], s[None]) for f, p, c, s in rows])
         share = shares[0]
         layers = [partial(layer, share=share) for layer in self.layers]
-        return paint(layers, frame, prior, consistency, self.precision)
+        painted = paint(layers, frame, prior, consistency, self.precision)
+        return painted if self.training else painted.clamp(0, 1)
 
     def folded(self, share: Tensor) -> FoldedNet:
         """The network of one blend ``share`` (S,), for inference: plain convolutions, learned statistics."""
@@ -299,7 +304,7 @@ class FoldedNet(nn.Module):
         self.layers = nn.ModuleList(layers).to(memory_format=torch.channels_last)
 
     def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
-        return paint(list(self.layers), frame, prior, consistency, next(self.buffers()).dtype)
+        return paint(list(self.layers), frame, prior, consistency, next(self.buffers()).dtype).clamp_(0, 1)
 
 
 # ---- to compare with

@@ -10,14 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.io import ImageReadMode, decode_image
 
 from vidstyle.errors import InputError
 from vidstyle.flow.consistency import consistency_map
 from vidstyle.flow.dis import DIS
+from vidstyle.media import find_cuts, probe, read_frames, scan, shots
+from vidstyle.pipeline.images import read_image
 from vidstyle.train.motion import Clip, synthetic_clip
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+EXCERPT = 48
+"""Frames of a shot that are kept in memory."""
 SHORT_SIDE = 288
 """Photos and movies are scaled to it when they are read: a training crop then shows much of a scene."""
 
@@ -35,17 +38,35 @@ class Footage:
 
 
 def read_photo(path: Path, short_side: int = SHORT_SIDE) -> Tensor:
-    """A picture scaled down to ``short_side``, (3, h, w) uint8. Raises InputError where it is none."""
-    try:
-        picture = decode_image(str(path), mode=ImageReadMode.RGB)
-    except RuntimeError as error:
-        raise InputError(f"{path} is not a picture that can be read") from error
-    if min(picture.shape[-2:]) <= short_side:
-        return picture
-    scale = short_side / min(picture.shape[-2:])
-    size = [round(side * scale) for side in picture.shape[-2:]]
-    scaled = F.interpolate(picture[None].float(), size=size, mode="bilinear", antialias=True)[0]
-    return scaled.round().clamp(0, 255).byte()
+    """A picture, scaled down to ``short_side`` where it is larger, (3, h, w) uint8. InputError where it is none."""
+    picture = torch.from_numpy(read_image(path))
+    if min(picture.shape[-2:]) > short_side:
+        height, width = scaled(picture.shape[1], picture.shape[2], short_side)
+        picture = F.interpolate(picture[None], size=(height, width), mode="bilinear", antialias=True)[0]
+    return (picture * 255).round().clamp(0, 255).byte()
+
+
+def scaled(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """The size at which the shorter side is ``short_side``."""
+    factor = short_side / min(height, width)
+    return round(height * factor), round(width * factor)
+
+
+def read_excerpts(path: Path, short_side: int = SHORT_SIDE) -> list[list[Tensor]]:
+    """The first ``EXCERPT`` frames of every shot of a movie (or folder of pictures), (3, h, w) uint8, scaled down.
+
+    Raises InputError where it is no movie.
+    """
+    movie = probe(path)
+    timeline = scan(movie)
+    height, width = movie.height, movie.width
+    if min(height, width) > short_side:
+        height, width = scaled(height, width, short_side)
+    excerpts = []
+    for first, last in shots(find_cuts(timeline.scores), 0, len(timeline)):
+        frames = read_frames(movie, timeline, first, min(last, first + EXCERPT), (width, height))
+        excerpts.append([torch.from_numpy(image.copy()).permute(2, 0, 1).contiguous() for _, image in frames])
+    return excerpts
 
 
 def pictures_in(folder: Path) -> list[Path]:

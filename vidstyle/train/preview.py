@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.io import encode_jpeg
 
 from vidstyle.flow.warp import backward_warp
 from vidstyle.nets.transform import TransformNet
@@ -86,4 +87,7 @@ def thumbnail(network: Callable[[Tensor, Tensor, Tensor], Tensor], photo: Tensor
 
 def jpeg(picture: Tensor, quality: int) -> bytes:
     """A picture (3, H, W) in [0, 1] as a JPEG file."""
-    return bytes(encode_jpeg((picture.clamp(0, 1) * 255).round().byte(), quality).numpy())
+    pixels = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, optimize=True)
+    return file.getvalue()

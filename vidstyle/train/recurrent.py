@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 from vidstyle.errors import InputError
 from vidstyle.flow.warp import backward_warp
 from vidstyle.nets.encoder import Encoder
-from vidstyle.nets.transform import BLOCKS, WIDTH, TransformNet
+from vidstyle.nets.transform import BLOCKS, WIDTH, StyleNorm, TransformNet
 from vidstyle.train.footage import Footage, make_clip
 from vidstyle.train.motion import Clip
 from vidstyle.train.perception import Perception, style_picture
@@ -34,10 +35,10 @@ class TrainSettings:
     seed: int = 1
     width: int = WIDTH
     blocks: int = BLOCKS
-    crop: int = 224  # side of the training pictures, a multiple of 16
+    crop: int = 192  # side of the training pictures, a multiple of 16
     batch: int = 4  # pictures a step, half of them stills
     style_size: int = 384  # paintings are scaled to the area of a square of this side
-    content_weight: float = 1.0
+    content_weight: float = 1.5
     style_weight: float = 10.0
     temporal_weight: float = 60.0  # of mean c·(x − prior)² in [0, 1]
     learning_rate: float = 1.5e-3
@@ -51,7 +52,12 @@ class TrainSettings:
             raise InputError("training needs at least one step, of at least two pictures")
 
 
-WARM_UP = 200  # steps
+WARM_UP = 200  # steps until the full learning rate
+STYLE_RAMP = 300  # steps until the full style weight
+CLIPS_FROM = 0.4  # of all steps: from a quarter of a step's pictures to half of them are ends of clips
+TEMPORAL_FROM, TEMPORAL_UNTIL = 0.2, 0.6  # of all steps: the temporal weight grows to its full size
+RANGE_WEIGHT = 10.0  # of colours beyond black and white
+NORM_RATE = 5.0  # learning rate of norms, which are all that many styles differ in, in units of the others'
 LEARN_FROM, LEARN_UNTIL = 0.5, 0.6  # of all steps: from a picture's own statistics to learned ones
 DECAY_FROM = 0.6  # of all steps: from here on the learning rate falls to nearly zero
 LENGTHS = ((0.25, (2,)), (0.5, (2, 3)), (0.75, (2, 3, 5)), (1.0, (2, 3, 5, 9)))  # frames of a clip, until when
@@ -110,7 +116,7 @@ class Training:
         self.network = network.to(device).train()
         paintings = [style_picture(style, settings.style_size).to(device) for style in styles.values()]
         self.perception = Perception(encoder, paintings, self._calibration())
-        self.optimizer = torch.optim.Adam(self.network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.Adam(parameter_groups(self.network), settings.learning_rate, betas=(0.9, 0.99))
         self.workers = ThreadPoolExecutor(workers)
         self.step, self.seconds = 0, 0.0
         self.averages: dict[str, list[float]] = {}
@@ -143,7 +149,7 @@ class Training:
         settings, done = self.settings, self.step / self.settings.steps
         self.network.set_learned(learned_share(done))
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(settings, self.step)
+            group["lr"] = group["rate"] * learning_rate(settings, self.step)
         # A part is a still and a clip: always the same parts, so that the number of workers changes nothing.
         half = settings.batch // 2
         parts = [(number, number + half) if number + half < settings.batch else (number,) for number in range(half)]
@@ -158,7 +164,7 @@ class Training:
 
     def _part(self, numbers: Sequence[int]) -> Outcome:
         """Paint and judge some of the step's pictures; in a thread of its own, so nothing here changes the network."""
-        settings, done = self.settings, self.step / self.settings.steps
+        settings = self.settings
         shares = self._shares(numbers).to(self.device)
         frames, priors, consistencies = (
             torch.cat(values).contiguous(memory_format=torch.channels_last)
@@ -167,9 +173,13 @@ class Training:
         painted = self.network(frames, priors, consistencies, shares)
         style, content = self.perception(painted, frames, shares)
         temporal = (consistencies * (painted - priors).square()).mean((1, 2, 3))
-        ramp = min(1.0, 0.2 + 4 * done)
-        loss = settings.style_weight * style + settings.content_weight * content
-        loss = (loss + ramp * settings.temporal_weight * temporal).sum() / settings.batch
+        # Content comes first: a network that begins with the style finds colours that fit, and no picture.
+        style_ramp = min(1.0, 0.2 + self.step / STYLE_RAMP)
+        temporal_ramp = ramp(TEMPORAL_FROM, TEMPORAL_UNTIL, self.step / settings.steps, least=0.1)
+        beyond = (painted - painted.clamp(0, 1)).square().mean((1, 2, 3))
+        loss = style_ramp * settings.style_weight * style + settings.content_weight * content
+        loss = loss + temporal_ramp * settings.temporal_weight * temporal + RANGE_WEIGHT * beyond
+        loss = loss.sum() / settings.batch
         gradients = torch.autograd.grad(loss, list(self.network.parameters()), materialize_grads=True)
         measured = torch.stack([style, content, temporal], 1).tolist()
         return Outcome(gradients, [self.names[i] for i in shares.argmax(1).tolist()], measured)
@@ -179,7 +189,9 @@ class Training:
         settings, done = self.settings, self.step / self.settings.steps
         rng = np.random.default_rng((settings.seed, self.step, number))
         allowed = next(lengths for until, lengths in LENGTHS if done < until or until == 1)
-        length = 1 if number < settings.batch // 2 else int(rng.choice(allowed))
+        # From the end of the batch, so that each part has its share.
+        clips = settings.batch // (4 if done < CLIPS_FROM else 2) or 1
+        length = 1 if number < settings.batch - clips else int(rng.choice(allowed))
         clip = make_clip(self.footage, settings.crop, length, settings.real_share, rng)
         return self._rollout(clip, share, rng)
 
@@ -204,7 +216,7 @@ class Training:
             flow = flow[None].to(self.device)
             if unsure:
                 flow = flow + smooth_noise(flow.shape, unsure, rng).to(self.device)
-            prior = backward_warp(painted, flow)
+            prior = backward_warp(painted.clamp(0, 1), flow)
             consistency = clip.consistency[t][None].to(self.device)
         return frames[-1], prior, consistency
 
@@ -259,9 +271,22 @@ class Training:
         self.step, self.seconds, self.averages = saved["step"], saved["seconds"], saved["averages"]
 
 
+def parameter_groups(network: TransformNet) -> list[dict[str, Any]]:
+    """The network's parameters in Adam's form; ``rate``: how fast they learn, in units of the learning rate."""
+    norms = [p for module in network.modules() if isinstance(module, StyleNorm) for p in module.parameters()]
+    known = {id(p) for p in norms}
+    others = [p for p in network.parameters() if id(p) not in known]
+    return [{"params": others, "rate": 1.0}, {"params": norms, "rate": NORM_RATE}]
+
+
 def learned_share(done: float) -> float:
     """How much of the norms' statistics is learned ones after a share ``done`` of the training."""
-    return min(1.0, max(0.0, (done - LEARN_FROM) / (LEARN_UNTIL - LEARN_FROM)))
+    return ramp(LEARN_FROM, LEARN_UNTIL, done)
+
+
+def ramp(start: float, end: float, done: float, least: float = 0.0) -> float:
+    """From ``least`` at ``start`` to 1 at ``end``."""
+    return min(1.0, max(least, (done - start) / (end - start)))
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:

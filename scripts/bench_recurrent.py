@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""What the recurrent network is worth: how fast it is, how calm, and how near its styles. Tables in Markdown.
+
+    python scripts/bench_recurrent.py speed [--threads 2]
+    python scripts/bench_recurrent.py calm --data DATA [--styles starry-night ...] [--frames 24]
+    python scripts/bench_recurrent.py style --data DATA [--photos 5]
+
+``speed``: milliseconds a frame at 1024×436, the network alone, beside the reference architecture in its slowest and its
+best form, all in turns; the best of several rounds. ``calm``: warping error (× 10⁴) on sequences that nothing was
+trained on, of the input, of every frame with an empty prior, and of the movie; also with the statistics that each
+picture has instead of learned ones. ``style``: the judge's style and content of photos that nothing was trained on,
+beside an optimisation of 300 iterations, at several content weights, so that its style can be read off at the same
+content.
+
+Ends with 1 if a target is missed. DATA holds sequences, photos, styles and weights. ``--file`` takes another file of
+styles than the package's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean
+
+import torch
+from bench_flicker import read_frames
+from safetensors.torch import load_file
+from torch import Tensor
+
+from vidstyle.config import OptimizeSettings
+from vidstyle.flow import DIS, backward_warp, consistency_map
+from vidstyle.metrics import Judge, Judgement, warping_error
+from vidstyle.nets.encoder import find_weights, load_encoder
+from vidstyle.nets.style_file import StyleFile, embedded_styles, read_styles
+from vidstyle.nets.teacher import TeacherEncoder
+from vidstyle.nets.transform import ReferenceNet
+from vidstyle.pipeline.images import read_image
+from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.schedule import Turn
+from vidstyle.train.perception import style_picture
+from vidstyle.train.preview import fitted
+
+SIZE = 436, 1024
+SEQUENCES = ("bmx-trees", "camel", "libby", "soapbox")  # held out from training
+HELD_OUT_PHOTOS = 40
+FASTER, FASTER_THAN_BEST, MILLISECONDS = 20, 8, 45
+CALMER_THAN_EMPTY, CALM_AS_INPUT = 0.5, 1.6
+STYLE_FACTOR = 1.5
+CONTENT_WEIGHTS = (5.0, 20.0, 80.0)  # of the optimisation
+Painter = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("speed", "calm", "style"))
+    parser.add_argument("--data", type=Path, help="folder with sequences, photos, styles and weights")
+    parser.add_argument("--file", type=Path, default=embedded_styles())
+    parser.add_argument("--styles", nargs="+", help="default: all of the file")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--frames", type=int, default=24, help="of each sequence")
+    parser.add_argument("--photos", type=int, default=5, help="for each style")
+    parser.add_argument("--encoder", choices=("compact", "teacher"), default="compact", help="of the optimisation")
+    options = parser.parse_args()
+    if options.part != "speed" and options.data is None:
+        parser.error(f"{options.part} needs --data")
+    torch.set_num_threads(options.threads)
+    file = read_styles(options.file)
+    options.styles = options.styles or list(file.names)
+    print(f"`{shlex.join(['python', *sys.argv])}`\n")
+    parts = {"speed": speed, "calm": calm, "style": style}
+    raise SystemExit(0 if parts[options.part](file, options) else 1)
+
+
+# ---- speed
+
+
+@torch.inference_mode()
+def speed(file: StyleFile, options: argparse.Namespace) -> bool:
+    generator = torch.Generator().manual_seed(0)
+    frame, prior = torch.rand(2, 1, 3, *SIZE, generator=generator)
+    inputs = [frame, prior, torch.ones(1, 1, *SIZE)]
+    reduced = [value.bfloat16().contiguous(memory_format=torch.channels_last) for value in inputs]
+    reference = ReferenceNet().eval()
+    best = ReferenceNet().eval().to(memory_format=torch.channels_last).bfloat16()
+    ours = file.network.folded(file.share(file.names[0]))
+    reduced_ours = file.network.folded(file.share(file.names[0])).bfloat16()
+    runs: dict[str, Callable[[], Tensor]] = {
+        "reference architecture, float32": lambda: reference(*inputs),
+        "reference architecture, bfloat16, channels last": lambda: best(*reduced),
+        "ours, float32": lambda: ours(*inputs),
+        "ours, bfloat16": lambda: reduced_ours(*inputs),
+    }
+    times = dict.fromkeys(runs, math.inf)
+    for number in range(options.rounds + 1):
+        for name, run in runs.items():
+            for _ in range(1 if "reference" in name else 5):
+                started = time.perf_counter()
+                run()
+                if number:  # the first round is to warm up
+                    times[name] = min(times[name], time.perf_counter() - started)
+    slow, other, _, fast = times.values()
+    print(f"{SIZE[1]}×{SIZE[0]}, {options.threads} threads, torch {torch.__version__}\n")
+    print("| | ms a frame | times ours in bfloat16 |\n|---|---|---|")
+    for name, seconds in times.items():
+        print(f"| {name} | {1e3 * seconds:.1f} | {seconds / fast:.1f} |")
+    return slow / fast >= FASTER and other / fast >= FASTER_THAN_BEST and 1e3 * fast <= MILLISECONDS
+
+
+# ---- calm
+
+
+@dataclass(frozen=True)
+class Motion:
+    """From a frame to the one before, on its grid."""
+
+    flow: Tensor  # (2, H, W)
+    counted: Tensor  # (H, W): where the error is measured
+    consistency: Tensor  # (H, W): what the network is told
+
+
+def follow(frames: Sequence[Tensor]) -> Iterator[Motion]:
+    """The motion of every frame but the first."""
+    method = DIS()
+    prepared = [method.prepare(frame) for frame in frames]
+    for before, now in pairwise(prepared):
+        flow, there = method.estimate(now, before), method.estimate(before, now)
+        told = consistency_map(flow, there, motion_boundaries=False, smooth=False, minimum_filter=7)
+        yield Motion(flow, consistency_map(flow, there), told)
+
+
+@torch.inference_mode()
+def paint(network: Painter, frames: Sequence[Tensor], motions: Sequence[Motion], recurrent: bool) -> list[Tensor]:
+    """A clip's paintings, (3, H, W) each, rounded to 8 bits as they would be stored."""
+    painted: list[Tensor] = []
+    for number, frame in enumerate(frames):
+        prior, consistency = torch.zeros_like(frame), torch.zeros_like(frame[:1])
+        if number and recurrent:
+            motion = motions[number - 1]
+            prior, consistency = backward_warp(painted[-1], motion.flow), motion.consistency[None]
+        painted.append((network(frame[None], prior[None], consistency[None])[0] * 255).round() / 255)
+    return painted
+
+
+def clip_error(clip: Sequence[Tensor], motions: Sequence[Motion]) -> float:
+    """Mean warping error of neighbours, × 10⁴."""
+    pairs = zip(clip, clip[1:], motions, strict=False)
+    return 1e4 * mean(warping_error(now, before, m.flow, m.counted) for before, now, m in pairs)
+
+
+def brightness_jumps(clip: Sequence[Tensor]) -> float:
+    """How much the mean brightness moves from frame to frame, in levels of 255."""
+    levels = [255 * frame.mean().item() for frame in clip]
+    return mean(abs(now - before) for before, now in pairwise(levels))
+
+
+def calm(file: StyleFile, options: argparse.Namespace) -> bool:
+    clips = {name: read_frames(options.data / "sequences" / name, options.frames, 256) for name in SEQUENCES}
+    motions = {name: list(follow(frames)) for name, frames in clips.items()}
+    rows: dict[str, list[float]] = {}
+    jumps: list[list[float]] = []
+    print("| style | input | empty prior | movie | of empty | of input | empty prior, picture's statistics | movie |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name in options.styles:
+        share = file.share(name)
+        learned = file.network.folded(share)
+
+        def live(*inputs: Tensor, share: Tensor = share) -> Tensor:
+            return file.network(*inputs, share[None])
+
+        values = []
+        for sequence, frames in clips.items():
+            way = motions[sequence]
+            file.network.set_learned(0.0)  # matters to ``live`` alone: the other is folded
+            arms = [paint(n, frames, way, r) for n in (learned, live) for r in (False, True)]
+            values.append([clip_error(clip, way) for clip in (frames, *arms)])
+            jumps.append([brightness_jumps(clip) for clip in (frames, *arms)])
+        rows[name] = [mean(column) for column in zip(*values, strict=True)]
+        print(calm_line(name, rows[name]), flush=True)
+    total = [mean(column) for column in zip(*rows.values(), strict=True)]
+    print(calm_line("mean", total))
+    means = ", ".join(f"{mean(column):.2f}" for column in zip(*jumps, strict=True))
+    print(f"\nChange of mean brightness a frame, in levels of 255, in the same order: {means}")
+    return total[2] <= CALMER_THAN_EMPTY * total[1] and total[2] <= CALM_AS_INPUT * total[0]
+
+
+def calm_line(name: str, row: Sequence[float]) -> str:
+    floor, empty, movie, live_empty, live_movie = row
+    ratios = f"{movie / empty:.2f} | {movie / floor:.2f}"
+    return f"| {name} | {floor:.1f} | {empty:.1f} | {movie:.1f} | {ratios} | {live_empty:.1f} | {live_movie:.1f} |"
+
+
+# ---- style
+
+
+def style(file: StyleFile, options: argparse.Namespace) -> bool:
+    weights = options.data / "weights"
+    teacher = TeacherEncoder(
+        load_file(weights / "vgg19_caffe_conv1_1-conv3_4.safetensors"),
+        load_file(weights / "vgg19_16x_encoder_relu5_1.safetensors"),
+    )
+    compact = load_encoder("compact", find_weights("compact"), torch.device("cpu"))
+    encoder = compact if options.encoder == "compact" else teacher
+    paths = sorted((options.data / "photos").glob("*.jpg"))[-HELD_OUT_PHOTOS:][:: HELD_OUT_PHOTOS // options.photos]
+    photos = [fitted(torch.from_numpy(read_image(path)), 256, 256) for path in paths[: options.photos]]
+    side = int(file.notes["settings"]["style_size"])
+    weights_named = " | ".join(f"optimised, content weight {weight:g}" for weight in CONTENT_WEIGHTS)
+    print(f"| style | ours: style / content | {weights_named} | optimised at our content | times |")
+    print("|---|---|" + "---|" * (len(CONTENT_WEIGHTS) + 2))
+    factors = []
+    for name in options.styles:
+        picture = torch.from_numpy(read_image(options.data / "styles" / f"{name}.jpg"))
+        judge = Judge(teacher, style_picture(picture, side))
+        network = file.network.folded(file.share(name))
+        ours, optimised = [], []
+        for photo in photos:
+            nothing = torch.zeros_like(photo)[None]
+            with torch.inference_mode():
+                mine = network(photo[None], nothing, nothing[:, :1])[0]
+            theirs = [optimise(photo, picture, encoder, side / 256, weight) for weight in CONTENT_WEIGHTS]
+            first, *others = judge(photo, [mine, *theirs])
+            ours.append(first)
+            optimised.append(others)
+        our, their = average(ours), [average(column) for column in zip(*optimised, strict=True)]
+        at_ours = style_at(our.content, their)
+        factors.append(our.style / at_ours)
+        cells = " | ".join(f"{j.style:.3f} / {j.content:.3f}" for j in (our, *their))
+        print(f"| {name} | {cells} | {at_ours:.3f} | {factors[-1]:.2f} |", flush=True)
+    print(f"\nMean factor {mean(factors):.2f}, largest {max(factors):.2f}; target {STYLE_FACTOR}")
+    return max(factors) <= STYLE_FACTOR
+
+
+def optimise(photo: Tensor, picture: Tensor, encoder, scale: float, content_weight: float) -> Tensor:  # type: ignore[no-untyped-def]
+    settings = OptimizeSettings(first_iterations=300, stop_change=0.0, content_weight=content_weight)
+    settings = replace(settings, styles=tuple(replace(s, scale=scale) for s in settings.styles))
+    stylizer = OptimizeStylizer(settings, encoder, [picture], (256, 256))
+    return stylizer.step(photo, (), None, turn=Turn(0, 0), seed=0, progress=lambda share: None)[0]
+
+
+def average(said: Sequence[Judgement]) -> Judgement:
+    return Judgement(mean(j.style for j in said), mean(j.content for j in said))
+
+
+def style_at(content: float, curve: Sequence[Judgement]) -> float:
+    """The style that the optimisation reaches at ``content``: between its points in logarithms, flat beyond them."""
+    points = sorted((j.content, math.log(j.style)) for j in curve)
+    for (left, low), (right, high) in pairwise(points):
+        if left <= content <= right:
+            return math.exp(low + (high - low) * (content - left) / (right - left))
+    return math.exp(points[0][1] if content < points[0][0] else points[-1][1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The training: repeatable, resumable, and it does what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vidstyle.errors import InputError
+from vidstyle.nets.compact import CompactEncoder
+from vidstyle.nets.encoder import find_weights, load_encoder
+from vidstyle.nets.transform import TransformNet
+from vidstyle.train.footage import Footage, make_clip, pictures_in, read_excerpts, read_photo
+from vidstyle.train.preview import jpeg, paint_clip, preview_sheet
+from vidstyle.train.recurrent import Progress, Training, TrainSettings, learned_share, learning_rate
+
+SETTINGS = TrainSettings(steps=4, width=16, blocks=2, crop=64, style_size=64, precision="float32")
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def footage() -> Footage:
+    photos = [(noise(3, 80, 100, seed=seed) * 255).byte() for seed in range(3)]
+    return Footage(photos, [[(noise(3, 70, 90, seed=seed) * 255).byte() for seed in range(10, 14)]])
+
+
+@pytest.fixture(scope="module")
+def encoder() -> CompactEncoder:
+    found = load_encoder("compact", find_weights("compact"), torch.device("cpu"))
+    assert isinstance(found, CompactEncoder)
+    return found
+
+
+STYLES = {
+    "red": noise(3, 64, 64) * torch.tensor([1.0, 0.1, 0.1])[:, None, None],
+    "grey": noise(1, 64, 64).expand(3, -1, -1),
+}
+
+
+def start(encoder: CompactEncoder, path: Path | None = None, workers: int = 1, **changes: object) -> Training:
+    settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
+    return Training(settings, STYLES, footage(), encoder, torch.device("cpu"), path, workers)
+
+
+def weights(training: Training) -> Mapping[str, Tensor]:
+    return {name: value.clone() for name, value in training.network.state_dict().items()}
+
+
+def equal(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def ignore(progress: Progress) -> None:
+    pass
+
+
+def test_a_training_is_repeatable_whatever_the_number_of_workers(encoder: CompactEncoder) -> None:
+    results = []
+    for workers in (1, 2):
+        training = start(encoder, workers=workers)
+        before = weights(training)
+        training.run(ignore)
+        results.append(weights(training))
+        assert not equal(before, results[-1])
+    assert equal(*results)
+
+
+def test_resumed_it_ends_as_if_it_had_not_been_stopped(encoder: CompactEncoder, tmp_path: Path) -> None:
+    whole = start(encoder)
+    whole.run(ignore)
+    path = tmp_path / "run" / "checkpoint.pt"
+    start(encoder, path).run(ignore, until=2)
+    resumed = start(encoder, path)
+    assert resumed.step == 2 and resumed.seconds > 0
+    resumed.run(ignore)
+    assert equal(weights(whole), weights(resumed))
+    assert whole.averages == resumed.averages
+
+
+def test_another_training_in_the_same_folder_is_refused(encoder: CompactEncoder, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    start(encoder, path).save()
+    with pytest.raises(InputError, match="another size"):
+        start(encoder, path, width=32)
+    with pytest.raises(InputError, match="red, grey"):
+        Training(SETTINGS, {"blue": STYLES["red"]}, footage(), encoder, torch.device("cpu"), path)
+
+
+def test_it_learns_a_colour(encoder: CompactEncoder) -> None:
+    """A few steps are enough for the loss to fall and for the red style to be redder than the grey one."""
+    training = start(encoder, steps=24, learning_rate=1e-2)
+    said: list[Progress] = []
+    training.run(said.append)
+    assert said[-1].step == 24 and said[-1].seconds_left == 0
+    assert set(said[-1].by_style) == {"red", "grey"}
+    training.network.eval().set_learned(1.0)
+    frame = noise(1, 3, 64, 64, seed=5)
+    with torch.no_grad():
+        red, grey = (
+            training.network(frame, frame, torch.zeros(1, 1, 64, 64), share[None])[0].mean((1, 2))
+            for share in torch.eye(2)
+        )
+    assert red[0] - red[1] > grey[0] - grey[1] + 0.1
+
+
+def test_every_style_is_painted_as_often(encoder: CompactEncoder) -> None:
+    training = start(encoder)
+    chosen = []
+    for training.step in range(6):
+        chosen += training._shares(range(4)).argmax(1).tolist()
+    assert chosen.count(0) == chosen.count(1) == 12
+
+
+def test_the_schedule() -> None:
+    settings = replace(SETTINGS, steps=1000)
+    assert learned_share(0.2) == 0 and 0 < learned_share(0.55) < 1 and learned_share(0.7) == 1
+    rates = [learning_rate(settings, step) for step in (0, 300, 800, 999)]
+    assert rates[0] < rates[1] / 100 and rates[1] == settings.learning_rate
+    assert rates[1] > rates[2] > rates[3] > 0
+
+
+def test_settings_that_cannot_work_are_refused() -> None:
+    with pytest.raises(InputError, match="multiple of 16"):
+        TrainSettings(crop=100)
+    with pytest.raises(InputError, match="at least one step"):
+        TrainSettings(steps=0)
+    with pytest.raises(InputError, match="photos"):
+        Footage([])
+
+
+def test_clips_come_from_movies_and_from_photos() -> None:
+
+    for real in (0.0, 1.0):
+        clip = make_clip(footage(), 64, 3, real, np.random.default_rng(0))
+        assert clip.frames.shape == (3, 3, 64, 64)
+        assert clip.backward_flow.shape == (2, 2, 64, 64)
+        assert clip.consistency.shape == (2, 1, 64, 64)
+        assert clip.frames.min() >= 0 and clip.frames.max() <= 1
+        assert clip.consistency.min() >= 0 and clip.consistency.max() <= 1
+    # No excerpt is as long: photos do.
+    assert make_clip(footage(), 64, 5, 1.0, np.random.default_rng(0)).frames.shape[0] == 5
+
+
+def test_photos_are_read_at_a_moderate_size(tmp_path: Path) -> None:
+    (tmp_path / "b.jpg").write_bytes(jpeg(noise(3, 600, 900), 90))
+    (tmp_path / "a.txt").write_text("no picture")
+    assert [path.name for path in pictures_in(tmp_path)] == ["b.jpg"]
+    assert read_photo(tmp_path / "b.jpg").shape == (3, 288, 432)
+    with pytest.raises(InputError, match="not a picture"):
+        read_photo(tmp_path / "a.txt")
+    with pytest.raises(InputError, match="no folder"):
+        pictures_in(tmp_path / "nowhere")
+
+
+def test_shots_of_a_movie_are_read_as_excerpts(tmp_path: Path) -> None:
+    for number in range(30):  # two shots of 15 frames: dark, then bright
+        picture = noise(3, 60, 80, seed=1) * 0.2 + (0.7 if number >= 15 else 0.0)
+        (tmp_path / f"{number:03d}.jpg").write_bytes(jpeg(picture, 95))
+    excerpts = read_excerpts(tmp_path, short_side=48)
+    assert [len(excerpt) for excerpt in excerpts] == [15, 15]
+    assert excerpts[0][0].shape == (3, 48, 64)
+    assert excerpts[0][-1].float().mean() < 60 < 150 < excerpts[1][0].float().mean()
+
+
+def test_a_sheet_has_a_row_for_each_style() -> None:
+    network = TransformNet(2, 16, 2)
+    sheet = preview_sheet(network, STYLES, [noise(3, 80, 100)] * 2)
+    assert sheet.shape == (3, 3 * 224, 4 * 224)
+    assert network.training
+    assert jpeg(sheet, 80).startswith(b"\xff\xd8")
+
+
+def test_a_clip_is_painted_with_what_was_painted_before() -> None:
+
+    clip = make_clip(footage(), 64, 3, 0.0, np.random.default_rng(0))
+    seen = []
+
+    def network(frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
+        seen.append((prior.mean().item(), consistency.mean().item()))
+        return torch.full_like(frame, 0.5)
+
+    assert len(list(paint_clip(network, clip))) == 3
+    assert seen[0] == (0, 0) and all(prior == pytest.approx(0.5) and c > 0 for prior, c in seen[1:])
+    seen.clear()
+    list(paint_clip(network, clip, recurrent=False))
+    assert seen == [(0, 0)] * 3

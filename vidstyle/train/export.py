@@ -1,0 +1,44 @@
+"""From a training to a file of styles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidstyle.nets.style_file import write_styles
+from vidstyle.train.preview import jpeg, thumbnail
+from vidstyle.train.recurrent import Training
+
+PREVIEW_SIDE, PREVIEW_QUALITY = 224, 80
+
+
+def export_styles(training: Training, photo: Tensor, path: Path, notes: Mapping[str, Any] | None = None) -> None:
+    """Write what a training has come to as a file of styles, with learned statistics.
+
+    Args:
+        photo: (3, h, w) in [0, 1]; its middle, painted in each style, is the style's preview.
+        notes: more to say about the styles than how they were trained; JSON values.
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    network = deepcopy(training.network).cpu().float().eval()
+    network.precision = torch.float32
+    previews = {
+        name: jpeg(thumbnail(network.folded(share), photo, PREVIEW_SIDE), PREVIEW_QUALITY)
+        for name, share in zip(training.names, torch.eye(network.styles), strict=True)
+    }
+    progress = training.progress()
+    about = {
+        "settings": asdict(training.settings),
+        "step": progress.step,
+        "seconds": round(progress.seconds),
+        "losses": {name: round(value, 4) for name, value in progress.losses.items()},
+        **(notes or {}),
+    }
+    write_styles(path, training.names, network, previews, about)
