@@ -153,13 +153,18 @@ class Loaded:
 
 def read_names(path: Path) -> tuple[str, ...]:
     """The names of the styles in a file, from its head alone. WeightsError where it is no such file."""
-    about = read_metadata(path)
+    about = about_file(path)
+    if about.get("format") not in (style_file.FORMAT, fast_neural_style.FORMAT):
+        raise WeightsError(f"{path} is no file of trained styles")
+    return tuple(str(name) for name in about.get("names", ()))
+
+
+def about_file(path: Path) -> dict[str, Any]:
+    """What a ``.safetensors`` file says of the styles in it; empty where it says nothing."""
     try:
-        if about["format"] in (style_file.FORMAT, fast_neural_style.FORMAT):
-            return tuple(str(name) for name in json.loads(about["names"]))
-    except (KeyError, ValueError, TypeError):
-        pass
-    raise WeightsError(f"{path} is no file of trained styles")
+        return dict(json.loads(read_metadata(path).get(style_file.ABOUT, "{}")))
+    except (ValueError, TypeError):
+        return {}
 
 
 def load_file(path: Path) -> Loaded:
@@ -172,9 +177,9 @@ def load_file(path: Path) -> Loaded:
             network = fast_neural_style.build_fast_neural_style(weights)
         except WeightsError as error:
             raise WeightsError(f"{path}: {error}") from error
-        names = read_names(path) if "format" in weights.metadata else (as_name(path.stem),)
+        names = read_names(path) if style_file.ABOUT in weights.metadata else (as_name(path.stem),)
         return Loaded(names, network, notes={"network": "fast_neural_style of pytorch/examples, frame by frame"})
-    if weights.metadata.get("format") != style_file.FORMAT:
+    if style_file.ABOUT not in weights.metadata:
         raise WeightsError(
             f"{path} holds no trained style: neither a file of vidstyle's, nor a checkpoint of fast_neural_style "
             "of pytorch/examples (a state_dict with conv1.conv2d.weight, res1.…, deconv1.…)"
@@ -238,8 +243,8 @@ def add_styles(path: Path, name: str | None = None) -> list[KnownStyle]:
         previews = {new: loaded.previews[old] for old, new in pairs if old in loaded.previews}
         style_file.write_styles(target, names, loaded.network, previews, loaded.notes)
     else:
-        about = {"format": fast_neural_style.FORMAT, "names": json.dumps(names)}
-        write_weights(target, fast_neural_style.used_tensors(read_weights(path)), about)
+        about = json.dumps({"format": fast_neural_style.FORMAT, "names": names})
+        write_weights(target, fast_neural_style.used_tensors(read_weights(path)), {style_file.ABOUT: about})
     return [KnownStyle(new, target, embedded=False) for new in names]
 
 
