@@ -172,6 +172,8 @@ def load_file(path: Path) -> Loaded:
     if path.suffix.lower() not in ENDINGS and path.exists():
         raise WeightsError(f"{path} is no file of trained styles: those end in {', '.join(ENDINGS)}")
     weights = read_weights(path)
+    if not all(torch.isfinite(tensor).all() for tensor in weights.tensors.values()):
+        raise WeightsError(f"{path} holds weights that are no numbers: its training failed")
     if fast_neural_style.is_fast_neural_style(weights):
         try:
             network = fast_neural_style.build_fast_neural_style(weights)

@@ -90,7 +90,8 @@ class RecurrentStylizer:
 
     def paint(self, frame: Tensor, priors: Sequence[Prior], parts: Sequence[Part]) -> Tensor:
         """``frame`` ``(3, H, W)`` as the sum of its parts; where those are less than all, it stays as it is."""
-        warped, trust = (priors[0].warped, priors[0].consistency) if priors else (frame * 0, frame[0] * 0)
+        nothing = torch.zeros_like(frame), torch.zeros_like(frame[0])
+        warped, trust = (priors[0].warped, priors[0].consistency) if priors else nothing
         given = (frame[None], warped[None], trust[None, None])
         if len(parts) == 1 and parts[0].amount == 1:
             return self.run(parts[0], given)
