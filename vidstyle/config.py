@@ -206,9 +206,13 @@ class RecurrentSettings:
 
     precision: str = "auto"  # of the network: float32, bfloat16, or auto, which is what is faster here
     styles: tuple[StyleSettings, ...] = (StyleSettings(),)
+    keep_colors: str = "none"  # none; luminance: only the light and dark of what is painted, in the frame's colours
 
     def __post_init__(self) -> None:
         one_of("--precision", self.precision, PRECISIONS)
+        if self.keep_colors == "match":
+            raise InputError("--keep-colors match is for pictures as styles: a trained style takes luminance")
+        one_of("--keep-colors", self.keep_colors, ("none", "luminance"))
 
 
 @dataclass(frozen=True)

@@ -169,3 +169,13 @@ def test_resume_may_replace_what_the_job_might(tmp_path: Path) -> None:
     again = vidstyle("resume", folder=tmp_path)
     assert again.returncode == 2
     assert "exists" in again.stderr
+
+
+@pytest.mark.parametrize("asked", [None, "ACTIVE"])
+def test_threads_wait_without_taking_the_processor(asked: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", asked or "")
+    if asked is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert os.environ["OMP_WAIT_POLICY"] == (asked or "PASSIVE")

@@ -128,6 +128,7 @@ def test_a_checkpoint_of_fast_neural_style_becomes_a_style(run: Any, checkpoint:
         (("add", "preview.jpg"), "preview.jpg is no file of trained styles"),
         (("add", "other.pth"), "holds no trained style: neither a file of vidstyle's, nor a checkpoint of fast_neural"),
         (("add", "wide.pth"), "of another width: in1.weight is (16,), not (32,)"),
+        (("add", "failed.pth"), "failed.pth holds weights that are no numbers: its training failed"),
         (("add", "mine.safetensors", "--name", "x"), "--name is for files of one style; mine.safetensors holds a, b"),
         (("add", "My candy.pth", "--name", "a b"), "'a b' is no name for a style"),
         (("add", "My candy.pth", "--name", "x.y"), "'x.y' is no name for a style"),
@@ -148,6 +149,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
     own_file(tmp_path, "a", "b")
     torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "other.pth")
     torch.save({**random_tensors(), "in1.weight": torch.zeros(16)}, tmp_path / "wide.pth")
+    torch.save({**random_tensors(), "in1.weight": torch.full((32,), float("nan"))}, tmp_path / "failed.pth")
     said = run("styles", *arguments)
     assert (said.code, said.out) == (2, "")
     (line,) = said.err.splitlines()

@@ -136,7 +136,7 @@ def test_what_cannot_be_compared_is_one_line(reference: Work, empty: Work, tmp_p
         ask(empty)
     with pytest.raises(InputError, match="give the --start and --end"):
         ask(empty, start=Fraction(1, 10), end=Fraction(1, 2))
-    with pytest.raises(InputError, match="style image"):
+    with pytest.raises(InputError, match="no such picture"):
         ask(reference, style=Style(str(tmp_path / "none.png")))
     with pytest.raises(InputError, match="no-movie"):
         ask(reference, tmp_path / "no-movie.mp4")

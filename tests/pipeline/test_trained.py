@@ -130,7 +130,8 @@ def test_a_job_file_holds_the_name_and_all_settings() -> None:
         (["x.pth"], {"method": "optimize"}, "--method optimize paints in pictures, and x.pth is trained"),
         (["red"], {"stylize": {"iterations": 3}}, "--iterations is for pictures as styles"),
         (["red"], {"stylize": {"offsets": [1, 10]}}, "--long-term is for pictures as styles"),
-        (["red"], {"stylize": {"keep_colors": "match"}}, "--keep-colors is for pictures as styles"),
+        (["red"], {"stylize": {"keep_colors": "match"}}, "--keep-colors match is for pictures as styles"),
+        (["red"], {"stylize": {"keep_colors": "sepia"}}, "--keep-colors is one of none, luminance; not 'sepia'"),
         (["red"], {"stylize": {"sepia": 1}}, "[stylize] has no 'sepia'; it has precision, styles"),
         (["red"], {"stylize": {"precision": "int8"}}, "--precision is one of auto, float32, bfloat16; not 'int8'"),
         (["red"], {"encoder_weights": "x.pth"}, "--encoder-weights is for pictures as styles"),
@@ -234,6 +235,22 @@ def test_a_mask_parts_the_frame(empty: Work, whole: Work) -> None:
     parted, red = pixels(plan_of(empty, *styles, end="1/20"), 0), pixels(plan_of(whole), 0)
     np.testing.assert_array_equal(parted[:, :40], red[:, :40])  # the border is soft
     assert (parted[:, 60:] != red[:, 60:]).any()
+
+
+def test_in_the_movies_own_colours_the_painting_itself_is_carried_on(empty: Work, whole: Work) -> None:
+    asked = {"stylize": {"keep_colors": "luminance"}, "end": Fraction(2, 5)}
+    paint(empty, **asked)
+    plan = plan_of(empty, **{**asked, "end": "2/5"})
+    stored = plan.stages.stylize((0, CUT)).load("00000003")
+    assert stored is not None
+    np.testing.assert_array_equal(stored.value.canvas, pixels(plan_of(whole), 3))  # as without
+    assert (stored.value.pixels != stored.value.canvas).any()
+    before, output = contents(empty.cache), empty.output.read_bytes()
+    empty.output.unlink()
+    empty.stylized(2, plan).unlink()
+    paint(empty, **asked)
+    assert contents(empty.cache) == before
+    assert empty.output.read_bytes() == output
 
 
 # ---- the same bytes

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from tests.stylize.scene import HEIGHT, WIDTH, frame, ignore, picture, prior, small_network
 from vidstyle.config import RecurrentSettings
-from vidstyle.stylize.base import Prior
+from vidstyle.stylize.base import CANVAS, Prior
+from vidstyle.stylize.colors import luma
 from vidstyle.stylize.mixing import Shares
 from vidstyle.stylize.recurrent import RecurrentStylizer, TrainedStyle
 from vidstyle.stylize.schedule import Forward, Turn, schedule_of
@@ -130,6 +131,18 @@ def test_the_real_network_paints_as_it_does_unfolded() -> None:
     wanted = network(frame()[None], before.warped[None], before.consistency[None, None], shares)[0]
     torch.testing.assert_close(painted, wanted, atol=1e-5, rtol=0)
     assert (paint(painter(styles[0]), frame(), [before]) - painted).abs().max() > 0.01
+
+
+def test_colours_of_the_frame_are_kept_and_the_network_takes_up_its_own() -> None:
+    method = painter(TrainedStyle(small_network()), keep_colors=True)
+    plain = paint(painter(TrainedStyle(small_network())), frame())
+    shown, state = method.step(frame(), (), None, turn=Turn(0, 0), seed=1, progress=ignore)
+    assert state is not None
+    assert (state[CANVAS].permute(2, 0, 1) / 255 - plain).abs().max() <= 0.5 / 255 + 1e-6
+    torch.testing.assert_close(luma(shown), luma(plain), atol=1e-5, rtol=0)
+    kept = ((plain > 0.3) & (plain < 0.7)).all(0)  # light enough and dark enough for any colour to be kept
+    hue, wanted = (shown - luma(shown))[:, kept], (frame() - luma(frame()))[:, kept]
+    assert torch.nn.functional.cosine_similarity(hue, wanted, 0).mean() > 0.99
 
 
 def test_bfloat16_paints_nearly_the_same() -> None:

@@ -57,7 +57,7 @@ def show(style: str, output: Path | None, picture: Path | None, overwrite: bool 
     """
     from vidstyle.cli.display import Display
     from vidstyle.cli.stylize import may_replace
-    from vidstyle.pipeline.styles import examine_style, write_picture
+    from vidstyle.pipeline.own_styles import examine_style, write_picture
 
     if picture is not None and output is None:
         raise click.UsageError("--on needs -o, the name of the picture to write")
@@ -83,7 +83,7 @@ def add(file: Path, name: str | None) -> None:
 
     FILE is one of vidstyle's (.safetensors), or a checkpoint of PyTorch's example fast_neural_style (.pth, .model).
     """
-    from vidstyle.pipeline.styles import add_styles
+    from vidstyle.pipeline.own_styles import add_styles
 
     for style in add_styles(file.expanduser(), name):
         click.echo(style.name)
@@ -93,7 +93,7 @@ def add(file: Path, name: str | None) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 def remove(names: tuple[str, ...]) -> None:
     """Delete your style NAME; styles that share a file only together."""
-    from vidstyle.pipeline.styles import remove_styles
+    from vidstyle.pipeline.own_styles import remove_styles
 
     for path in remove_styles(names):
         click.echo(path)

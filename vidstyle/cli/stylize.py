@@ -76,7 +76,7 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @setting("stylize", "content_layers", type=Levels(), help="Likewise for the content  [default: relu4_2]")
 @setting("stylize", "laplacian_weight", type=float, help="Keep edges and details of the frame  [default: 0]")
 @setting("stylize", "keep_colors", type=click.Choice(["none", "luminance", "match"]),
-         help="Keep the movie's colours: paint in grey, or in styles matched to them  [default: none]")  # fmt: skip
+         help="Keep the movie's colours: paint light and dark, or in matched pictures  [default: none]")  # fmt: skip
 @setting("stylize", "optimizer", type=click.Choice(["lbfgs", "adam"]), help="[default: lbfgs]")
 @setting("stylize", "first_init", type=click.Choice(["content", "noise"]),
          help="What the first frame of a shot begins as  [default: content]")  # fmt: skip

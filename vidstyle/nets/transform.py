@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidstyle.nets.shuffle import shuffle, unshuffle
+
 WIDTH, BLOCKS = 64, 5
 EPSILON = 1e-4
 """Added to variances: activations are about 1 in size."""
@@ -50,7 +52,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, enlarg
     border = weight.shape[-1] // 2
     weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
     y = F.conv2d(F.pad(x, (border,) * 4, mode="replicate"), weight, bias, stride)
-    return F.pixel_shuffle(y, 2) if enlarge else y
+    return shuffle(y) if enlarge else y
 
 
 class StyleNorm(nn.Module):
@@ -207,8 +209,7 @@ def paint(
     height, width = frame.shape[-2:]
     frame, prior, consistency = padded(frame), padded(prior), padded(consistency)
     trusted = (prior - 0.5) * consistency
-    x = torch.cat([frame - 0.5, trusted, consistency], 1).to(precision)
-    x = F.pixel_unshuffle(x.contiguous(memory_format=torch.channels_last), 2)
+    x = unshuffle(torch.cat([(frame - 0.5).to(precision), trusted.to(precision), consistency.to(precision)], 1))
     x = F.relu_(stem(x))
     x = F.relu_(down(x))
     for first, second in zip(body[::2], body[1::2], strict=True):

@@ -336,7 +336,7 @@ class Painter:
 
     def look_ahead(self, turn: Turn) -> None:
         """Begin to make what ``turn`` is painted from, if it is to be painted."""
-        if self.ahead is None or turn.frame >= self.shot[1] or self.has(turn):
+        if self.ahead is None or turn.frame >= self.shot[1] or self.is_at_hand(turn):
             return
         pairs = [(turn.frame, need.frame) for need in self.schedule.needs(turn, self.shot)[:1]]
 
@@ -357,7 +357,7 @@ class Painter:
     def prior(self, turn: Turn, need: Turn) -> Prior:
         painted = self.find(need)
         assert painted is not None
-        stylized = self.tensor(frame_to_float(painted.pixels))
+        stylized = self.tensor(frame_to_float(painted.canvas))
         if need.frame == turn.frame:
             return Prior(stylized, stylized, torch.ones_like(stylized[0]), offset=0)
         mask, flow = self.consistencies.get(turn.frame, need.frame)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidstyle.store import Codec, decode_arrays, encode_arrays
-from vidstyle.stylize.base import State
+from vidstyle.stylize.base import CANVAS, State
 
 PIXELS = "pixels"
 STATE = "state/"
@@ -21,6 +21,12 @@ class Painted:
 
     pixels: NDArray[np.uint8] | NDArray[np.uint16]
     state: State | None = None
+
+    @property
+    def canvas(self) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        """What later frames are painted from: the picture itself, or what it was made from."""
+        carried = (self.state or {}).get(CANVAS)
+        return self.pixels if carried is None else carried.cpu().numpy()
 
 
 def encode_painted(painted: Painted) -> bytes:

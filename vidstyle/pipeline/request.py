@@ -38,11 +38,11 @@ class Style:
     """A style as the user gives it, and its options: an image, a file of trained styles, or the name of one."""
 
     path: str  # of a file; or, in a job that paints in trained styles, a name without any folder
-    name: str | None = None  # in a file of several trained styles
     weight: float = 1.0  # share among several styles
     scale: float = 1.0  # size of the strokes: 1 = the painting as large as the frame
     at: Fraction | None = None  # seconds of the movie, where it is there alone; None: all the time
     mask: str | None = None  # a picture or movie, white where it is painted; None: where no other style's mask is
+    name: str | None = None  # in a file of several trained styles
 
     def __post_init__(self) -> None:
         if self.at is not None and self.at < 0:

@@ -121,7 +121,8 @@ def build_stylizer(plan: Plan, device: torch.device, masks: Masks) -> Stylizer:
     precision = plan.stages.inputs.precision
     if isinstance(settings, RecurrentSettings):
         trained = trained_styles([(style.path, style.trained_name) for style in plan.request.styles])
-        return RecurrentStylizer(trained, shares, device, getattr(torch, precision))
+        keeps = settings.keep_colors == "luminance"
+        return RecurrentStylizer(trained, shares, device, getattr(torch, precision), keeps)
     assert plan.weights.encoder is not None
     options = EncoderOptions(settings.pooling, settings.normalized)
     encoder = TiledEncoder(load_encoder(settings.encoder, plan.weights.encoder, device, options, precision))

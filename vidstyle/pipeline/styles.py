@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,17 +13,13 @@ from typing import Any
 
 import platformdirs
 import torch
-from PIL import Image
 
 from vidstyle.config import OptimizeSettings, RecurrentSettings
-from vidstyle.errors import InputError, OutputError, WeightsError
+from vidstyle.errors import InputError, WeightsError
 from vidstyle.nets import fast_neural_style, style_file
-from vidstyle.nets.calibration import dead_leaves
 from vidstyle.nets.style_file import embedded_styles
-from vidstyle.nets.weights import read_metadata, read_weights, write_weights
-from vidstyle.pipeline.images import check_picture, read_image, save
-from vidstyle.store import quantize_frame
-from vidstyle.stylize.recurrent import RecurrentStylizer, StyleNetwork, TrainedStyle
+from vidstyle.nets.weights import read_metadata, read_weights
+from vidstyle.stylize.recurrent import StyleNetwork, TrainedStyle
 
 #: Endings of files that hold trained styles: ours, and checkpoints of PyTorch's.
 ENDINGS = (".safetensors", ".pth", ".pt", ".model")
@@ -153,10 +147,15 @@ class Loaded:
 
 def read_names(path: Path) -> tuple[str, ...]:
     """The names of the styles in a file, from its head alone. WeightsError where it is no such file."""
-    about = style_file.about(read_metadata(path))
-    if about.get("format") in (style_file.FORMAT, fast_neural_style.FORMAT) and isinstance(about.get("names"), list):
-        return tuple(str(name) for name in about["names"])
-    raise WeightsError(f"{path} is no file of trained styles")
+    about = about_file(path)
+    if about.get("format") not in (style_file.FORMAT, fast_neural_style.FORMAT):
+        raise WeightsError(f"{path} is no file of trained styles")
+    return tuple(str(name) for name in about.get("names", ()))
+
+
+def about_file(path: Path) -> dict[str, Any]:
+    """What a ``.safetensors`` file says of the styles in it; empty where it says nothing."""
+    return style_file.about(read_metadata(path))
 
 
 def load_file(path: Path) -> Loaded:
@@ -164,14 +163,16 @@ def load_file(path: Path) -> Loaded:
     if path.suffix.lower() not in ENDINGS and path.exists():
         raise WeightsError(f"{path} is no file of trained styles: those end in {', '.join(ENDINGS)}")
     weights = read_weights(path)
+    if not all(torch.isfinite(tensor).all() for tensor in weights.tensors.values()):
+        raise WeightsError(f"{path} holds weights that are no numbers: its training failed")
     if fast_neural_style.is_fast_neural_style(weights):
         try:
             network = fast_neural_style.build_fast_neural_style(weights)
         except WeightsError as error:
             raise WeightsError(f"{path}: {error}") from error
-        names = read_names(path) if style_file.about(weights.metadata) else (as_name(path.stem),)
+        names = read_names(path) if style_file.ABOUT in weights.metadata else (as_name(path.stem),)
         return Loaded(names, network, notes={"network": "fast_neural_style of pytorch/examples, frame by frame"})
-    if style_file.about(weights.metadata).get("format") != style_file.FORMAT:
+    if style_file.ABOUT not in weights.metadata:
         raise WeightsError(
             f"{path} holds no trained style: neither a file of vidstyle's, nor a checkpoint of fast_neural_style "
             "of pytorch/examples (a state_dict with conv1.conv2d.weight, res1.…, deconv1.…)"
@@ -207,104 +208,6 @@ def trained_styles(styles: Sequence[tuple[str, str | None]]) -> list[TrainedStyl
     return found
 
 
-# ---- the user's folder
-
-
-def add_styles(path: Path, name: str | None = None) -> list[KnownStyle]:
-    """Copy a file of trained styles into the user's folder, as a whole or not at all.
-
-    Args:
-        name: what its style is called; None: as in the file, or as the file.
-    Raises:
-        WeightsError: it holds no styles. InputError: a name is taken, or none. OutputError: the folder is read-only.
-    """
-    loaded = load_file(path)
-    names = loaded.names if name is None else (name,)
-    if len(names) != len(loaded.names):
-        raise InputError(f"--name is for files of one style; {path} holds {', '.join(loaded.names)}")
-    for new in names:
-        if not is_bare(new) or as_name(new) != new:
-            raise InputError(f"{new!r} is no name for a style: take letters, digits, - and _, as in great-wave")
-        if new in known_styles():
-            raise InputError(f"there is a style {new} already: give this one another name with --name")
-    target = styles_folder() / f"{names[0]}.safetensors"
-    if target.exists():
-        raise InputError(f"{target} is there already, and holds something else: move it away, or take another --name")
-    if isinstance(loaded.network, style_file.TransformNet):
-        pairs = zip(loaded.names, names, strict=True)
-        previews = {new: loaded.previews[old] for old, new in pairs if old in loaded.previews}
-        style_file.write_styles(target, names, loaded.network, previews, loaded.notes)
-    else:
-        about = json.dumps({"format": fast_neural_style.FORMAT, "names": names})
-        write_weights(target, fast_neural_style.used_tensors(read_weights(path)), {style_file.ABOUT: about})
-    return [KnownStyle(new, target, embedded=False) for new in names]
-
-
 def as_name(text: str) -> str:
     """What a style is called whose file is called ``text``."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "style"
-
-
-def remove_styles(names: Sequence[str]) -> list[Path]:
-    """Delete files of the user's folder; styles that share a file only together. Returns what was deleted.
-
-    Raises:
-        InputError: one is not there, part of the package, or shares its file with one that is not named.
-    """
-    known = known_styles()
-    for name in names:
-        if name not in known:
-            raise InputError(unknown(name))
-        if known[name].embedded:
-            raise InputError(f"{name} is part of vidstyle and cannot be removed")
-    files = list(dict.fromkeys(known[name].path for name in names))
-    for path in files:
-        if others := [other for other in read_names(path) if other not in names]:
-            raise InputError(f"{path} holds {', '.join(others)} too: name all of its styles to remove it")
-    for path in files:
-        try:
-            path.unlink()
-        except OSError as error:
-            raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
-    return files
-
-
-# ---- pictures of styles
-
-
-def examine_style(name: str) -> dict[str, Any]:
-    """What there is to know of a style, by its name or its file. InputError, WeightsError: it is not there."""
-    path = find_file(name)
-    loaded = load_file(path)
-    own = name if is_bare(name) else None
-    return {
-        "name": own or ", ".join(loaded.names),
-        "file": str(path),
-        "embedded": path == embedded_styles(),
-        "beside": [other for other in loaded.names if own and other != own],
-        "temporal": isinstance(loaded.network, style_file.TransformNet),
-        "has_picture": bool(loaded.previews.get(own or loaded.names[0])),
-        "notes": loaded.notes,
-    }
-
-
-def write_picture(name: str, output: Path, picture: Path | None, may_replace: Callable[[Path], bool]) -> None:
-    """Write a picture of a style: of ``picture`` painted in it; else the one in its file, or one drawn by program.
-
-    Raises:
-        InputError, WeightsError: style or picture cannot be used. OutputError: the output cannot be written.
-    """
-    output = output.expanduser().absolute()
-    check_picture(output)
-    if output.exists() and not may_replace(output):
-        raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
-    loaded = load_file(find_file(name))
-    own = name if is_bare(name) else loaded.names[0]
-    preview = loaded.previews.get(own)
-    if picture is None and preview is not None:
-        save(Image.open(io.BytesIO(preview)).convert("RGB"), output)
-        return
-    shown = dead_leaves(1, 256)[0] if picture is None else torch.from_numpy(read_image(picture))
-    style = TrainedStyle(loaded.network, loaded.index(own), len(loaded.names))
-    painted = RecurrentStylizer([style], lambda frame: [1.0], torch.device("cpu")).picture(shown)
-    save(Image.fromarray(quantize_frame(painted.numpy())), output)

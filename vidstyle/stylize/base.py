@@ -12,13 +12,16 @@ from torch import Tensor
 from vidstyle.stylize.schedule import Turn
 
 State = dict[str, Tensor]
+#: In a state: what later frames take as this one, where it is not what is shown; uint8 ``(H, W, 3)``.
+CANVAS = "canvas"
 
 
 @dataclass(frozen=True)
 class Prior:
     """An earlier stylized frame as seen from the frame that is being painted.
 
-    ``stylized``: as stored, ``(3, H, W)`` in [0, 1]. ``warped``: the same brought to now by the flow.
+    ``stylized``: as stored (its ``CANVAS``, where it has one), ``(3, H, W)`` in [0, 1]. ``warped``: the same brought to
+    now by the flow.
     ``consistency``: how far to trust each pixel of ``warped``, ``(H, W)`` in [0, 1].
     """
 

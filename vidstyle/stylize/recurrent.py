@@ -11,7 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from vidstyle.stylize.base import Prior, Progress, State
+from vidstyle.stylize.base import CANVAS, Prior, Progress, State
+from vidstyle.stylize.colors import luma, with_luma
 from vidstyle.stylize.mixing import Shares
 from vidstyle.stylize.schedule import Turn
 
@@ -57,6 +58,8 @@ class RecurrentStylizer:
         shares_at: what each has of a frame, by the frame's number.
         device: where the network runs.
         dtype: of the network's weights; float32 or bfloat16.
+        keep_colors: whether what is painted is shown in the frame's own colours. The network then still takes up what
+            it has painted: in other colours than its own it would not know it again.
     """
 
     def __init__(
@@ -65,8 +68,10 @@ class RecurrentStylizer:
         shares_at: Callable[[int], Shares],
         device: torch.device,
         dtype: torch.dtype = torch.float32,
+        keep_colors: bool = False,
     ) -> None:
         self.styles, self.shares_at, self.device, self.dtype = styles, shares_at, device, dtype
+        self.keep_colors = keep_colors
         # Shares that stay are folded once, shares that change with every frame anew.
         self.fold = lru_cache(KEPT)(self._fold)
 
@@ -81,7 +86,11 @@ class RecurrentStylizer:
     ) -> tuple[Tensor, State | None]:
         progress(0.0)
         parts = list(parts_of(self.styles, self.shares_at(turn.frame)))
-        return self.paint(frame, priors, parts), None
+        painted = self.paint(frame, priors, parts)
+        if not self.keep_colors:
+            return painted, None
+        canvas = (painted * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
+        return with_luma(frame, luma(painted)), {CANVAS: canvas}
 
     @torch.inference_mode()
     def picture(self, frame: Tensor) -> Tensor:
@@ -90,7 +99,8 @@ class RecurrentStylizer:
 
     def paint(self, frame: Tensor, priors: Sequence[Prior], parts: Sequence[Part]) -> Tensor:
         """``frame`` ``(3, H, W)`` as the sum of its parts; where those are less than all, it stays as it is."""
-        warped, trust = (priors[0].warped, priors[0].consistency) if priors else (frame * 0, frame[0] * 0)
+        nothing = torch.zeros_like(frame), torch.zeros_like(frame[0])
+        warped, trust = (priors[0].warped, priors[0].consistency) if priors else nothing
         given = (frame[None], warped[None], trust[None, None])
         if len(parts) == 1 and parts[0].amount == 1:
             return self.run(parts[0], given)
