@@ -4,7 +4,8 @@
 
 The data folder holds photos/, sequences/, styles/ and weights/ (docs/models.md names their sources). Training stops at
 any moment and goes on from its last checkpoint when the same command is run again; ``--steps`` may be changed on the
-way. A sheet of what the network paints now is written every few minutes. ``--export FILE`` writes the file of styles.
+way. A sheet of what the network paints now is written every few minutes. ``--export FILE`` writes the file of styles,
+``--picture FILE`` a JPEG of frames of the sample movie painted in each style of the package's file.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vidstyle.nets.encoder import Encoder, ReducedEncoder
+from vidstyle.nets.style_file import embedded_styles, read_styles
 from vidstyle.nets.teacher import TeacherEncoder
 from vidstyle.pipeline.images import read_image
 from vidstyle.train.export import export_styles
-from vidstyle.train.footage import Footage, pictures_in, read_photo
-from vidstyle.train.preview import jpeg, preview_sheet
+from vidstyle.train.footage import Footage, pictures_in, read_excerpts, read_photo
+from vidstyle.train.preview import fitted, jpeg, preview_sheet
 from vidstyle.train.recurrent import Progress, Training, TrainSettings
 
 STYLES = (
@@ -32,6 +34,7 @@ STYLES = (
 )
 HELD_OUT_SEQUENCES = ("bmx-trees", "camel", "libby", "soapbox")
 HELD_OUT_PHOTOS = 40  # the last ones by name
+SAMPLE = Path(__file__).parent.parent / "sample_videos" / "harbor.mp4"
 PREVIEWS = (-3, -9, -21)  # of the photos held out
 
 
@@ -45,10 +48,14 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sheet-every", type=float, default=300, help="seconds")
     parser.add_argument("--export", type=Path, help="write the last checkpoint as a file of styles")
+    parser.add_argument("--picture", type=Path, help="show what the package's styles paint")
     for name, value in asdict(defaults).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     args = parser.parse_args()
     torch.set_num_threads(1 if args.device == "cpu" else 2)  # the workers are the threads
+    if args.picture:
+        args.picture.write_bytes(jpeg(painted_samples(), 85))
+        return
     settings = TrainSettings(**{name: getattr(args, name) for name in asdict(defaults)})
     paintings = {name: torch.from_numpy(read_image(args.data / "styles" / f"{name}.jpg")) for name in args.styles}
     encoder = teacher(args.data / "weights", torch.device(args.device), getattr(torch, settings.precision))
@@ -59,7 +66,7 @@ def main() -> None:
     )
     photos = [read_photo(pictures_in(args.data / "photos")[number]).float() / 255 for number in PREVIEWS]
     if args.export:
-        export_styles(training, photos[0], args.export)
+        export_styles(training, sample_frames()[0], args.export)
         print(f"{args.export}: {args.export.stat().st_size / 1e6:.2f} MB, after {training.step} steps")
         return
     training.run(Reporter(training, paintings, photos, args.run, args.sheet_every))
@@ -85,6 +92,26 @@ def teacher(weights: Path, device: torch.device, precision: torch.dtype) -> Enco
     exact = load("vgg19_caffe_conv1_1-conv3_4.safetensors")
     both = TeacherEncoder(exact, load("vgg19_16x_encoder_relu5_1.safetensors"))
     return both if precision == torch.float32 else ReducedEncoder(both)
+
+
+def sample_frames() -> list[Tensor]:
+    """Three frames of the sample movie: pictures of our own, which may be shown."""
+    quay, hills = read_excerpts(SAMPLE)
+    return [frame.float() / 255 for frame in (quay[8], quay[44], hills[24])]
+
+
+@torch.no_grad()
+def painted_samples(width: int = 320) -> Tensor:
+    """The sample frames, then each style in its row, (3, H, W)."""
+    file = read_styles(embedded_styles())
+    frames = [fitted(frame, 288, 512) for frame in sample_frames()]
+    rows = [torch.cat(frames, 2)]
+    for name in file.names:
+        network = file.network.folded(file.share(name))
+        nothing = torch.zeros(1, 3, 288, 512)
+        rows.append(torch.cat([network(frame[None], nothing, nothing[:, :1])[0] for frame in frames], 2))
+    sheet = torch.cat(rows, 1)
+    return fitted(sheet, width * len(rows) * 288 // 512, 3 * width)
 
 
 class Reporter:

@@ -150,9 +150,9 @@ class Training:
         self.network.set_learned(learned_share(done))
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * learning_rate(settings, self.step)
-        # A part is a still and a clip: always the same parts, so that the number of workers changes nothing.
+        # A part is a still and, later, a clip: always the same parts, so that the number of workers changes nothing.
         half = settings.batch // 2
-        parts = [(number, number + half) if number + half < settings.batch else (number,) for number in range(half)]
+        parts = [range(number, settings.batch, half) for number in range(half)]
         outcomes = list(self.workers.map(self._part, parts))
         for parameter, *gradients in zip(self.network.parameters(), *(o.gradients for o in outcomes), strict=True):
             parameter.grad = torch.stack(gradients).sum(0)
