@@ -123,8 +123,8 @@ def test_memory_does_not_grow_with_the_number_of_shots(painted: Work, monkeypatc
 
     monkeypatch.setattr(Recent, "__init__", remember)
     painted.paint()
-    # Decoded frames, what flow prepared of them, stylized frames: one memory each, however many shots there are.
-    assert len(memories) == 3
+    # Decoded frames, what flow prepared of them, the last flow, stylized frames: one memory each, whatever the shots.
+    assert len(memories) == 4
     assert max(len(memory.values) for memory in memories) <= REMEMBERED
 
 
