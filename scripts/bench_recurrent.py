@@ -8,9 +8,9 @@
 ``speed``: milliseconds a frame at 1024×436, the network alone, beside the reference architecture in its slowest and its
 best form, all in turns; the best of several rounds. ``calm``: warping error (× 10⁴) on sequences that nothing was
 trained on, of the input, of every frame with an empty prior, and of the movie; also with the statistics that each
-picture has instead of learned ones. ``style``: the judge's style and content of photos that nothing was trained on,
-beside an optimisation of 300 iterations, at several content weights, so that its style can be read off at the same
-content.
+picture has instead of those that are held. ``style``: the judge's style and content of photos that nothing was
+trained on, beside an optimisation of 300 iterations, at several content weights, so that its style can be read off at
+the same content.
 
 Ends with 1 if a target is missed. DATA holds sequences, photos, styles and weights. ``--file`` takes another file of
 styles than the package's.
@@ -43,11 +43,14 @@ from vidstyle.nets.style_file import StyleFile, embedded_styles, read_styles
 from vidstyle.nets.teacher import TeacherEncoder
 from vidstyle.nets.transform import ReferenceNet
 from vidstyle.pipeline.images import read_image
+from vidstyle.stylize.base import Prior, State
 from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.recurrent import RecurrentStylizer, TrainedStyle
 from vidstyle.stylize.schedule import Turn
 from vidstyle.train.perception import style_picture
 from vidstyle.train.preview import fitted
 
+CPU = torch.device("cpu")
 SIZE = 436, 1024
 SEQUENCES = ("bmx-trees", "camel", "libby", "soapbox")  # held out from training
 HELD_OUT_PHOTOS, PHOTOS = 40, 5
@@ -92,8 +95,9 @@ def speed(file: StyleFile, options: argparse.Namespace) -> bool:
     reduced = [value.bfloat16().contiguous(memory_format=torch.channels_last) for value in inputs]
     reference = ReferenceNet().eval()
     best = ReferenceNet().eval().to(memory_format=torch.channels_last).bfloat16()
-    ours = file.network.folded(file.share(file.names[0]))
-    reduced_ours = file.network.folded(file.share(file.names[0])).bfloat16()
+    share = file.share(file.names[0])
+    held = file.network.statistics(frame, prior, inputs[2], share)
+    ours, reduced_ours = file.network.folded(share, held), file.network.folded(share, held).bfloat16()
     runs: dict[str, Callable[[], Tensor]] = {
         "reference architecture, float32": lambda: reference(*inputs),
         "reference architecture, bfloat16, channels last": lambda: best(*reduced),
@@ -151,6 +155,26 @@ def paint(network: Painter, frames: Sequence[Tensor], motions: Sequence[Motion],
     return painted
 
 
+class Held:
+    """Paints a movie's frames as ``RecurrentStylizer`` does, with statistics that are held."""
+
+    def __init__(self, method: RecurrentStylizer) -> None:
+        self.method, self.number = method, 0
+        self.state: State | None = None
+
+    def __call__(self, frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
+        priors = [Prior(prior[0], prior[0], consistency[0, 0])]
+        turn, self.number = Turn(0, self.number), self.number + 1
+        painted, self.state = self.method.step(
+            frame[0], priors, self.state, turn=turn, seed=0, progress=lambda share: None
+        )
+        return painted[None]
+
+
+def alone(frame: int) -> list[float]:
+    return [1.0]
+
+
 def clip_error(clip: Sequence[Tensor], motions: Sequence[Motion]) -> float:
     """Mean warping error of neighbours, × 10⁴."""
     pairs = zip(clip, clip[1:], motions, strict=False)
@@ -172,7 +196,7 @@ def calm(file: StyleFile, options: argparse.Namespace) -> bool:
     print("|---|---|---|---|---|---|---|---|")
     for name in options.styles:
         share = file.share(name)
-        learned = file.network.folded(share)
+        method = RecurrentStylizer([TrainedStyle(file.network, file.names.index(name), len(file.names))], alone, CPU)
 
         def live(*inputs: Tensor, share: Tensor = share) -> Tensor:
             return file.network(*inputs, share[None])
@@ -180,8 +204,10 @@ def calm(file: StyleFile, options: argparse.Namespace) -> bool:
         values = []
         for sequence, frames in clips.items():
             way = motions[sequence]
-            file.network.set_learned(0.0)  # matters to ``live`` alone: the other is folded
-            arms = [paint(n, frames, way, r) for n in (learned, live) for r in (False, True)]
+            arms = [
+                paint(n, frames, way, r)
+                for n, r in ((Held(method), False), (Held(method), True), (live, False), (live, True))
+            ]
             values.append([clip_error(clip, way) for clip in (frames, *arms)])
             jumps.append([brightness_jumps(clip) for clip in (frames, *arms)])
         rows[name] = [mean(column) for column in zip(*values, strict=True)]
@@ -215,13 +241,13 @@ def style(file: StyleFile, options: argparse.Namespace) -> bool:
     for number, name in enumerate(options.styles):
         picture = torch.from_numpy(read_image(options.data / "styles" / f"{name}.jpg"))
         judge = Judge(judging, style_picture(picture, side))
-        network = file.network.folded(file.share(name))
+        share = file.share(name)[None]
         said = []
         for which in range(number, number + options.photos):
             photo = photos[which % PHOTOS]
             nothing = torch.zeros_like(photo)[None]
             with torch.inference_mode():
-                mine = network(photo[None], nothing, nothing[:, :1])[0]
+                mine = file.network(photo[None], nothing, nothing[:, :1], share)[0]
             label = f"{name}-{paths[which % PHOTOS].stem}"
             theirs = [optimiser.paint(label, photo, picture, weight) for weight in CONTENT_WEIGHTS]
             said.append(judge(photo, [mine, *theirs]))

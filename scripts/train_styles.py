@@ -107,9 +107,8 @@ def painted_samples(width: int = 320) -> Tensor:
     frames = [fitted(frame, 288, 512) for frame in sample_frames()]
     rows = [torch.cat(frames, 2)]
     for name in file.names:
-        network = file.network.folded(file.share(name))
-        nothing = torch.zeros(1, 3, 288, 512)
-        rows.append(torch.cat([network(frame[None], nothing, nothing[:, :1])[0] for frame in frames], 2))
+        share, nothing = file.share(name)[None], torch.zeros(1, 3, 288, 512)
+        rows.append(torch.cat([file.network(frame[None], nothing, nothing[:, :1], share)[0] for frame in frames], 2))
     sheet = torch.cat(rows, 1)
     return fitted(sheet, width * len(rows) * 288 // 512, 3 * width)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidstyle.nets.transform import FoldedNet, Layer, ReferenceNet, StyleNorm, TransformNet, phase_matrix
+from vidstyle.nets.transform import FoldedNet, Layer, ReferenceNet, StyleNorm, TransformNet, phase_matrix, statistics_of
 
 
 def trained(styles: int = 3, width: int = 16, blocks: int = 2) -> TransformNet:
@@ -19,10 +19,8 @@ def trained(styles: int = 3, width: int = 16, blocks: int = 2) -> TransformNet:
             if layer.own is not None:
                 layer.own.normal_(0, 0.02)
             if layer.norm is not None:
-                for values in (layer.norm.gain, layer.norm.variance):
-                    values.uniform_(0.5, 1.5)
-                for values in (layer.norm.shift, layer.norm.mean):
-                    values.normal_(0, 0.5)
+                layer.norm.gain.uniform_(0.5, 1.5)
+                layer.norm.shift.normal_(0, 0.5)
             if layer.bias is not None:
                 layer.bias.normal_(0, 0.5)
     return network.requires_grad_(False)
@@ -52,13 +50,14 @@ def test_both_phases_see_each_tap_once(mode: str, kernel: int) -> None:
     torch.testing.assert_close(phase_matrix(kernel, mode).sum(1), torch.ones(2, kernel))
 
 
-@pytest.mark.parametrize("size", [(32, 48), (33, 47), (5, 6), (1, 1)])
+@pytest.mark.parametrize("size", [(32, 48), (33, 47), (5, 6)])
 def test_folded_paints_the_same_at_any_size(size: tuple[int, int]) -> None:
     network = trained()
     painted = network(*scene(*size), BLEND[None])
     assert painted.shape == (1, 3, *size)
-    assert (painted.min() >= 0 and painted.max() <= 1 and painted.std() > 0) or size == (1, 1)
-    torch.testing.assert_close(network.folded(BLEND)(*scene(*size)), painted, atol=1e-4, rtol=0)
+    assert painted.min() >= 0 and painted.max() <= 1 and painted.std() > 0
+    folded = network.folded(BLEND, network.statistics(*scene(*size), BLEND))
+    torch.testing.assert_close(folded(*scene(*size)), painted, atol=1e-4, rtol=0)
 
 
 def test_each_row_is_painted_in_its_own_blend() -> None:
@@ -73,31 +72,30 @@ def test_each_row_is_painted_in_its_own_blend() -> None:
 def test_norms_and_own_weights_blend_linearly() -> None:
     layer = trained().parts[-3]
     assert layer.own is not None and layer.norm is not None
-    ends = torch.eye(3)
-    for value in (layer.kernel, lambda s: layer.norm.affine(s)[0], lambda s: layer.norm.affine(s)[1]):
+    ends, held = torch.eye(3), torch.rand(2, layer.norm.gain.shape[1])
+    for value in (layer.kernel, lambda s: layer.norm.affine(s, held)[0], lambda s: layer.norm.affine(s, held)[1]):
         mixed = sum(share * value(end) for share, end in zip(BLEND, ends, strict=True))
         torch.testing.assert_close(value(BLEND), mixed)
 
 
 def test_styles_differ_and_a_blend_is_none_of_them() -> None:
     network = trained()
-    painted = [network.folded(share)(*scene(24, 24)) for share in (*torch.eye(3), BLEND)]
+    painted = [network(*scene(24, 24), share[None]) for share in (*torch.eye(3), BLEND)]
     for a in range(4):
         for b in range(a):
             assert (painted[a] - painted[b]).abs().mean() > 0.01
 
 
-def test_learned_statistics_make_a_network_without_state() -> None:
+def test_held_statistics_make_a_network_without_state() -> None:
     """What lies far away cannot matter; with a picture's own statistics it does."""
     network = trained()
     frame, prior, consistency = scene(32, 256)
     other = frame.clone()
     other[..., 200:] = 0
-    share = BLEND[None]
-    near = [network(f, prior, consistency, share)[..., :32] for f in (frame, other)]
+    held = network.folded(BLEND, network.statistics(frame, prior, consistency, BLEND))
+    near = [held(f, prior, consistency)[..., :32] for f in (frame, other)]
     assert torch.equal(near[0], near[1])
-    network.set_learned(0.0)
-    near = [network(f, prior, consistency, share)[..., :32] for f in (frame, other)]
+    near = [network(f, prior, consistency, BLEND[None])[..., :32] for f in (frame, other)]
     assert (near[0] - near[1]).abs().max() > 1e-3
 
 
@@ -119,44 +117,19 @@ def test_the_prior_counts_only_where_it_can_be_trusted() -> None:
 
 
 def test_bfloat16_is_close() -> None:
-    network, inputs = trained().folded(BLEND), scene(32, 32)
+    inputs = scene(32, 32)
+    network = trained().folded(BLEND, trained().statistics(*inputs, BLEND))
     exact = network(*inputs)
     reduced = network.bfloat16()(*inputs)
     assert reduced.dtype == torch.float32
     assert 0 < (reduced - exact).abs().mean() < 0.01
 
 
-def test_a_norm_learns_the_statistics_that_pictures_have() -> None:
-    norm = StyleNorm(2, 3).train()
-    norm.learned, norm.momentum = 0.0, 0.2
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(60):
-        x = 2 * torch.randn(2, 3, 32, 32, generator=generator) + torch.tensor([1.0, 0, -1])[:, None, None]
-        norm(x, torch.tensor([0.0, 1.0]))
-        norm.learn()
-    torch.testing.assert_close(norm.mean[1], torch.tensor([1.0, 0, -1]), atol=0.15, rtol=0)
-    torch.testing.assert_close(norm.variance[1], torch.full((3,), 4.0), atol=0.4, rtol=0)
-    assert torch.equal(norm.mean[0], torch.zeros(3)) and torch.equal(norm.variance[0], torch.ones(3))
-
-
-def test_what_is_learned_does_not_depend_on_the_order_of_threads() -> None:
-    pictures = [torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(n)) for n in range(4)]
-    results = []
-    for order in (pictures, pictures[::-1]):
-        norm = StyleNorm(1, 3).train()
-        norm.learned = 0.0
-        for picture in order:
-            norm(picture, torch.ones(1))
-        norm.learn()
-        results.append(norm.mean.clone())
-    assert torch.equal(*results)
-
-
-def test_a_norm_is_an_instance_norm_as_long_as_nothing_learned_counts() -> None:
+def test_a_picture_normed_by_its_own_statistics_is_an_instance_norm() -> None:
     norm = StyleNorm(1, 3).eval()
-    norm.learned = 0.0
     x = 3 * torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) + 1
-    torch.testing.assert_close(norm(x, torch.ones(1)), F.instance_norm(x, eps=1e-4), atol=1e-4, rtol=1e-4)
+    normed = norm(x, torch.ones(1), statistics_of(x))
+    torch.testing.assert_close(normed, F.instance_norm(x, eps=1e-4), atol=1e-4, rtol=1e-4)
 
 
 def test_the_shipped_size_has_the_parameters_that_the_documents_say() -> None:
@@ -174,7 +147,7 @@ def test_reference_has_the_published_size_and_paints() -> None:
 
 def test_folded_keeps_no_trace_of_the_network_it_came_from() -> None:
     network = trained()
-    folded = network.folded(BLEND)
+    folded = network.folded(BLEND, network.statistics(*scene(16, 16), BLEND))
     assert isinstance(folded, FoldedNet) and not list(folded.parameters())
     before = folded(*scene(16, 16))
     with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 
 from tests.stylize.scene import HEIGHT, WIDTH, frame, ignore, picture, prior, small_network
 from vidstyle.config import RecurrentSettings
-from vidstyle.stylize.base import CANVAS, Prior
+from vidstyle.stylize.base import CANVAS, Prior, State
 from vidstyle.stylize.colors import luma
 from vidstyle.stylize.mixing import Shares
-from vidstyle.stylize.recurrent import RecurrentStylizer, TrainedStyle
+from vidstyle.stylize.recurrent import PACE, PERIOD, RecurrentStylizer, StyleNetwork, TrainedStyle
 from vidstyle.stylize.schedule import Forward, Turn, schedule_of
 
 CPU = torch.device("cpu")
@@ -29,7 +30,11 @@ class Inked(nn.Module):
         self.folds: list[list[float]] = []
         self.calls: list[tuple[Tensor, ...]] = []
 
-    def folded(self, shares: Tensor) -> nn.Module:
+    def statistics(self, *given: object) -> None:
+        """It has no norms."""
+
+    def folded(self, shares: Tensor, statistics: Tensor | None = None) -> nn.Module:
+        assert statistics is None
         self.folds.append(shares.tolist())
         ink, calls = (shares @ self.inks).item(), self.calls
 
@@ -47,8 +52,7 @@ def painter(*styles: TrainedStyle, shares: Shares | Callable[[int], Shares] = (1
 
 
 def paint(method: RecurrentStylizer, given: Tensor, priors: Sequence[Prior] = (), number: int = 0) -> Tensor:
-    stylized, state = method.step(given, priors, None, turn=Turn(0, number), seed=1, progress=ignore)
-    assert state is None  # what it carries on is its output
+    stylized, _ = method.step(given, priors, None, turn=Turn(0, number), seed=1, progress=ignore)
     return stylized
 
 
@@ -150,6 +154,59 @@ def test_bfloat16_paints_nearly_the_same() -> None:
     exact, reduced = (paint(painter(style, dtype=d), frame(), before) for d in (torch.float32, torch.bfloat16))
     assert reduced.dtype == torch.float32
     assert 0 < (exact - reduced).abs().mean() < 0.01
+
+
+# ---- the statistics of the norms
+
+
+def carried(frames: Sequence[Tensor], network: StyleNetwork, state: State | None = None, first: int = 0) -> list[State]:
+    """The state after each of some frames."""
+    method, states = painter(TrainedStyle(network)), []
+    for number, given in enumerate(frames, first):
+        _, state = method.step(given, (), state, turn=Turn(0, number), seed=1, progress=ignore)
+        assert state is not None
+        states.append(state)
+    return states
+
+
+def now(state: State) -> Tensor:
+    (norms,) = state.values()
+    return norms[0]
+
+
+def test_a_network_without_norms_carries_nothing_on() -> None:
+    _, state = painter(TrainedStyle(Inked(0.2))).step(frame(), (), None, turn=Turn(0, 0), seed=1, progress=ignore)
+    assert state is None
+
+
+def test_what_is_normed_with_holds_still_and_then_follows() -> None:
+    network = small_network()
+    own = [now(carried([given], network)[0]) for given in (frame(), dark())]
+    assert (own[0] - own[1]).abs().max() > 0.1
+    states = [now(state) for state in carried([frame()] + [dark()] * (4 * PERIOD), network)]
+    assert all(torch.equal(state, own[0]) for state in states[:PERIOD])
+    away = [(state - own[1]).norm().item() for state in states]
+    assert all(later <= earlier * (1 + 1e-6) for earlier, later in pairwise(away))
+    assert max(earlier - later for earlier, later in pairwise(away)) <= (PACE + 0.01) * away[0]  # in steps, not at once
+    assert away[-1] < 0.05 * away[0]
+
+
+def test_what_is_carried_on_is_all_that_counts_of_the_past() -> None:
+    network = small_network()
+    frames = [frame(), *[dark()] * (PERIOD + 6)]
+    whole = carried(frames, network)
+    for stop in (3, PERIOD, PERIOD + 2):
+        again = carried(frames[stop:], network, whole[stop - 1], first=stop)
+        assert all(torch.equal(now(a), now(b)) for a, b in zip(whole[stop:], again, strict=True))
+
+
+def test_what_is_normed_with_is_seen() -> None:
+    network = small_network()
+    held = now(carried([dark()], network)[0])
+    given = (frame()[None], torch.zeros(1, 3, HEIGHT, WIDTH), torch.zeros(1, 1, HEIGHT, WIDTH))
+    share = torch.ones(1)
+    own = network.folded(share, network.statistics(*given, share))(*given)
+    assert (network.folded(share, held)(*given) - own).abs().mean() > 0.01
 
 
 def test_time_is_that_of_one_pass_for_each_network() -> None:

@@ -17,7 +17,7 @@ from vidstyle.nets.encoder import find_weights, load_encoder
 from vidstyle.nets.transform import TransformNet
 from vidstyle.train.footage import Footage, make_clip, pictures_in, read_excerpts, read_photo
 from vidstyle.train.preview import jpeg, paint_clip, preview_sheet
-from vidstyle.train.recurrent import Progress, Training, TrainSettings, learned_share, learning_rate
+from vidstyle.train.recurrent import Progress, Training, TrainSettings, learning_rate
 
 SETTINGS = TrainSettings(steps=4, width=16, blocks=2, crop=64, style_size=64, precision="float32")
 
@@ -100,7 +100,7 @@ def test_it_learns_a_colour(encoder: CompactEncoder) -> None:
     training.run(said.append)
     assert said[-1].step == 24 and said[-1].seconds_left == 0
     assert set(said[-1].by_style) == {"red", "grey"}
-    training.network.eval().set_learned(1.0)
+    training.network.eval()
     frame = noise(1, 3, 64, 64, seed=5)
     with torch.no_grad():
         red, grey = (
@@ -120,7 +120,6 @@ def test_every_style_is_painted_as_often(encoder: CompactEncoder) -> None:
 
 def test_the_schedule() -> None:
     settings = replace(SETTINGS, steps=1000)
-    assert learned_share(0.2) == 0 and 0 < learned_share(0.55) < 1 and learned_share(0.7) == 1
     rates = [learning_rate(settings, step) for step in (0, 300, 800, 999)]
     assert rates[0] < rates[1] / 100 and rates[1] == settings.learning_rate
     assert rates[1] > rates[2] > rates[3] > 0

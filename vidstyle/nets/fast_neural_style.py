@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -68,7 +69,12 @@ class FastNeuralStyle(nn.Module):
         self.deconv2, self.in5 = PaddedConv(64, 32, 3, up=2), norm(32)
         self.deconv3 = PaddedConv(32, 3, 9)
 
-    def folded(self, shares: Tensor) -> FastNeuralStyle:
+    def statistics(
+        self, frame: Tensor, prior: Tensor, consistency: Tensor, shares: Tensor, precision: torch.dtype
+    ) -> None:
+        """None: its norms cannot be held still."""
+
+    def folded(self, shares: Tensor, statistics: Tensor | None) -> FastNeuralStyle:
         """Itself: its norms look at each frame, and there is one style only."""
         return self
 

@@ -19,9 +19,9 @@ def unshuffle(x: Tensor) -> Tensor:
     if torch.is_grad_enabled() or x.dtype not in PAIRS or not x.is_contiguous():
         return F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
     count, channels, height, width = x.shape
-    pairs = x.view(PAIRS[x.dtype]).view(count, channels, height // 2, 2, width // 2)
+    pairs = x.reshape(-1).view(PAIRS[x.dtype]).view(count, channels, height // 2, 2, width // 2)
     moved = pairs.permute(0, 2, 4, 1, 3).reshape(count, height // 2, width // 2, 2 * channels)
-    return moved.view(x.dtype).permute(0, 3, 1, 2)
+    return moved.reshape(-1).view(x.dtype).view(count, height // 2, width // 2, 4 * channels).permute(0, 3, 1, 2)
 
 
 def shuffle(x: Tensor) -> Tensor:
@@ -30,5 +30,5 @@ def shuffle(x: Tensor) -> Tensor:
     is_picture = channels <= 4 * MOST_CHANNELS and x.is_contiguous(memory_format=torch.channels_last)
     if torch.is_grad_enabled() or x.dtype not in PAIRS or not is_picture:
         return F.pixel_shuffle(x, 2)
-    pairs = x.permute(0, 2, 3, 1).view(PAIRS[x.dtype]).view(count, height, width, channels // 4, 2)
-    return pairs.permute(0, 3, 1, 4, 2).reshape(count, channels // 4, 2 * height, width).view(x.dtype)
+    pairs = x.permute(0, 2, 3, 1).reshape(-1).view(PAIRS[x.dtype]).view(count, height, width, channels // 4, 2)
+    return pairs.permute(0, 3, 1, 4, 2).reshape(-1).view(x.dtype).view(count, channels // 4, 2 * height, 2 * width)

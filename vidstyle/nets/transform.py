@@ -56,61 +56,37 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, enlarg
 
 
 class StyleNorm(nn.Module):
-    """Conditional instance norm (Dumoulin et al. 2017) that learns the statistics that instances have.
+    """Conditional instance norm (Dumoulin et al. 2017): each style has a gain and a shift per channel.
 
-    Each style has a gain and a bias per channel. ``learned`` says how much of mean and variance comes from what
-    was learned for the style (1, as shipped: the norm is a fixed scale and shift, and folds into the convolution)
-    instead of from the picture at hand (0, as at the start of a training). The statistics of a picture jump from
-    frame to frame, which is seen as flicker; the learned ones cannot.
+    The statistics of a picture jump from frame to frame, which is seen as flicker. So a movie is normed with statistics
+    that are held: the norm is a fixed scale and shift then, and folds into the convolution.
     """
-
-    gain: Tensor
-    shift: Tensor
-    mean: Tensor
-    variance: Tensor
 
     def __init__(self, styles: int, channels: int) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.ones(styles, channels))
         self.shift = nn.Parameter(torch.zeros(styles, channels))
-        self.register_buffer("mean", torch.zeros(styles, channels))
-        self.register_buffer("variance", torch.ones(styles, channels))
-        self.learned = 1.0
-        self.momentum = 0.02  # of a picture
-        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []  # share, mean and variance of pictures to learn from
 
-    def affine(self, share: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift (C,) with learned statistics, of a blend of styles ``share`` (S,). Linear in ``share``."""
-        scale = self.gain * (self.variance + EPSILON).rsqrt()
-        return share @ scale, share @ (self.shift - self.mean * scale)
+    def affine(self, share: Tensor, statistics: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift of a blend of styles ``share`` (S,), which they are linear in.
 
-    def forward(self, x: Tensor, share: Tensor) -> Tensor:
-        """``x`` (N, C, h, w), all painted in the blend ``share`` (S,)."""
-        if self.learned == 1:
-            scale, shift = (value[:, None, None] for value in self.affine(share))
-            return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
-        flat = x.permute(0, 2, 3, 1).flatten(1, 2).float()  # (N, h·w, C): sums of rows are fast where channels lie last
-        mean = flat.mean(1)[..., None, None]
-        variance = (flat.square().mean(1)[..., None, None] - mean.square()).clamp_min(0)
-        if self.training and torch.is_grad_enabled():
-            self.seen += [
-                (share, m.detach().flatten(), v.detach().flatten()) for m, v in zip(mean, variance, strict=True)
-            ]
-        mean = torch.lerp(mean, (share @ self.mean)[:, None, None], self.learned)
-        variance = torch.lerp(variance, (share @ self.variance)[:, None, None], self.learned)
-        scale = (share @ self.gain)[:, None, None] * (variance + EPSILON).rsqrt()
-        shift = (share @ self.shift)[:, None, None] - mean * scale
-        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
+        ``statistics``: mean and variance, (2, …, C); scale and shift are (…, C).
+        """
+        mean, variance = statistics
+        scale = (share @ self.gain) * (variance + EPSILON).rsqrt()
+        return scale, share @ self.shift - mean * scale
 
-    @torch.no_grad()
-    def learn(self) -> None:
-        """Move the learned statistics towards those of the pictures seen since the last call."""
-        # Sorted: the result shall not depend on which of several threads came first.
-        for share, mean, variance in sorted(self.seen, key=lambda s: (int(s[0].argmax()), *s[1][:2].tolist())):
-            rate = (self.momentum * share)[:, None]
-            self.mean.lerp_(mean.expand_as(self.mean), rate)
-            self.variance.lerp_(variance.expand_as(self.variance), rate)
-        self.seen.clear()
+    def forward(self, x: Tensor, share: Tensor, statistics: Tensor) -> Tensor:
+        """``x`` (N, C, h, w), all painted in the blend ``share`` (S,), normed with ``statistics`` (2, N, C)."""
+        scale, shift = (value[..., None, None].to(x.dtype) for value in self.affine(share, statistics))
+        return torch.addcmul(shift, x, scale)
+
+
+def statistics_of(x: Tensor) -> Tensor:
+    """Mean and variance of each channel of each picture of ``x`` (N, C, h, w): (2, N, C), float32."""
+    flat = x.permute(0, 2, 3, 1).flatten(1, 2).float()  # sums of rows are fast where channels lie last
+    mean = flat.mean(1)
+    return torch.stack([mean, (flat.square().mean(1) - mean.square()).clamp_min(0)])
 
 
 class Layer(nn.Module):
@@ -154,19 +130,25 @@ class Layer(nn.Module):
         across = torch.einsum("bnu,oitu->obitn", self.phases, kernel)
         return torch.einsum("amt,obitn->oabimn", self.phases, across).flatten(0, 2)
 
-    def forward(self, x: Tensor, share: Tensor) -> Tensor:
+    def forward(self, x: Tensor, share: Tensor, met: list[Tensor] | None = None) -> Tensor:
+        """``x`` (N, C, h, w) in one blend, each picture normed by its own statistics, which are added to ``met``."""
         bias = None if self.bias is None else self._repeat(share @ self.bias)
         y = convolve(x, self.by_phase(self.kernel(share)), bias, self.stride, self.phases is not None)
-        return y if self.norm is None else self.norm(y, share)
+        if self.norm is None:
+            return y
+        statistics = statistics_of(y)
+        if met is not None:
+            met.append(statistics)
+        return self.norm(y, share, statistics)
 
-    def folded(self, share: Tensor) -> FoldedLayer:
-        """The layer of one blend with its norm inside the convolution."""
+    def folded(self, share: Tensor, statistics: Tensor) -> FoldedLayer:
+        """The layer of one blend with its norm, by ``statistics`` (2, C), inside the convolution."""
         kernel = self.kernel(share)
         if self.norm is None:
             assert self.bias is not None
             bias = share @ self.bias
         else:
-            scale, bias = self.norm.affine(share)
+            scale, bias = self.norm.affine(share, statistics)
             kernel = kernel * scale[:, None, None, None]
         return FoldedLayer(self.by_phase(kernel), self._repeat(bias), self.stride, self.phases is not None)
 
@@ -231,8 +213,7 @@ class TransformNet(nn.Module):
     """Paints frames in a blend of ``styles`` styles; a half-resolution stem and a quarter-resolution body.
 
     Every layer has norms per style, and those from the last block on weights per style too; all of them blend
-    linearly. With learned statistics (``set_learned(1)``, the default) it is a plain convolutional network: no state,
-    the same result wherever a frame is cut into tiles that overlap enough.
+    linearly. As a module it norms each picture by its own statistics; ``folded`` holds them still, for movies.
     """
 
     def __init__(self, styles: int, width: int = WIDTH, blocks: int = BLOCKS) -> None:
@@ -258,18 +239,6 @@ class TransformNet(nn.Module):
     def parts(self) -> list[Layer]:
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
-    def set_learned(self, share: float) -> None:
-        """How much of the norms' statistics is what was learned (``StyleNorm``), in [0, 1]."""
-        for module in self.modules():
-            if isinstance(module, StyleNorm):
-                module.learned = share
-
-    def learn(self) -> None:
-        """In training mode: learn from the statistics of what was painted since the last call."""
-        for module in self.modules():
-            if isinstance(module, StyleNorm):
-                module.learn()
-
     def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor, shares: Tensor) -> Tensor:
         """Painted frames (N, 3, H, W) in [0, 1]; in training mode also beyond, for losses to pull them back.
 
@@ -287,10 +256,26 @@ class TransformNet(nn.Module):
         painted = paint(layers, frame, prior, consistency, self.precision)
         return painted if self.training else painted.clamp(0, 1)
 
-    def folded(self, share: Tensor) -> FoldedNet:
-        """The network of one blend ``share`` (S,), for inference: plain convolutions, learned statistics."""
-        with torch.no_grad():
-            return FoldedNet([layer.folded(share) for layer in self.parts])
+    @torch.no_grad()
+    def statistics(
+        self, frame: Tensor, prior: Tensor, consistency: Tensor, share: Tensor, precision: torch.dtype = torch.float32
+    ) -> Tensor:
+        """What the norms meet in one frame, painted in the blend ``share`` (S,): mean and variance of all channels.
+
+        The others as in ``forward``, N = 1. (2, K).
+        """
+        met: list[Tensor] = []
+        layers = [partial(layer, share=share, met=met) for layer in self.layers]
+        paint(layers, frame, prior, consistency, precision)
+        return torch.cat(met, 2)[:, 0]
+
+    @torch.no_grad()
+    def folded(self, share: Tensor, statistics: Tensor | None) -> FoldedNet:
+        """The network of one blend ``share`` (S,), normed with ``statistics`` (2, K): plain convolutions."""
+        assert statistics is not None, "a network with norms needs their statistics"
+        channels = [0 if layer.norm is None else layer.norm.gain.shape[1] for layer in self.parts]
+        pairs = zip(self.parts, statistics.split(channels, 1), strict=True)
+        return FoldedNet([layer.folded(share, own) for layer, own in pairs])
 
 
 class FoldedNet(nn.Module):

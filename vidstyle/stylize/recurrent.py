@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -16,20 +15,31 @@ from vidstyle.stylize.colors import luma, with_luma
 from vidstyle.stylize.mixing import Shares
 from vidstyle.stylize.schedule import Turn
 
-#: Folded networks that are kept: each takes the memory of its weights, a few megabytes.
-KEPT = 8
+#: Frames after which the statistics of the norms are measured anew, and how far they go there every so many frames.
+#: Instances' own jump from frame to frame, which is seen as flicker; these follow a change of light within a second.
+PERIOD, STEP, PACE = 16, 4, 0.4
 
 
 class StyleNetwork(Hashable, Protocol):
     """A network that has learned one or more styles (vidstyle.nets)."""
 
-    def folded(self, shares: Tensor, /) -> nn.Module:
-        """A plain network for the blend of its styles with these ``shares`` ``(S,)``, which sum to 1.
+    def statistics(
+        self, frame: Tensor, prior: Tensor, consistency: Tensor, shares: Tensor, precision: torch.dtype, /
+    ) -> Tensor | None:
+        """What its norms meet in a frame, float32; None where they cannot be held still. N = 1, else as below."""
+
+    def folded(self, shares: Tensor, statistics: Tensor | None, /) -> nn.Module:
+        """A plain network for the blend of its styles with these ``shares`` ``(S,)``, which sum to 1, that norms with
+        these ``statistics``.
 
         It is called with a frame and the warped previous output, ``(N, 3, H, W)`` in [0, 1], and how far that can be
         trusted, ``(N, 1, H, W)`` in [0, 1], and gives the stylized frame, ``(N, 3, H, W)`` in [0, 1]; all in float32,
         whatever the type of its weights.
         """
+
+
+#: A frame and its warped previous output, ``(1, 3, H, W)``, and how far that can be trusted, ``(1, 1, H, W)``.
+Inputs = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,12 @@ class TrainedStyle:
 
 @dataclass(frozen=True)
 class Part:
-    """What one pass of a network adds to a frame: its output times ``amount``, a number or ``(H, W)``."""
+    """What one pass of a network adds to a frame: its output times ``amount``, a number or ``(H, W)``.
 
+    ``name`` is what its statistics go by in the state that is carried on.
+    """
+
+    name: str
     amount: float | Tensor
     network: StyleNetwork
     shares: tuple[float, ...]
@@ -72,13 +86,21 @@ class RecurrentStylizer:
     ) -> None:
         self.styles, self.shares_at, self.device, self.dtype = styles, shares_at, device, dtype
         self.keep_colors = keep_colors
-        # Shares that stay are folded once, shares that change with every frame anew.
-        self.fold = lru_cache(KEPT)(self._fold)
+        for style in styles:
+            if isinstance(style.network, nn.Module):
+                style.network.to(device)
+        self.folded: dict[str, tuple[tuple[float, ...], Tensor | None, nn.Module]] = {}  # the last of each part
 
-    def _fold(self, network: StyleNetwork, shares: tuple[float, ...]) -> nn.Module:
-        folded = network.folded(torch.tensor(shares))
-        # channels_last: the CPU's convolutions are several times faster in it.
-        return folded.to(self.device, self.dtype).to(memory_format=torch.channels_last).eval()
+    def network(self, part: Part, statistics: Tensor | None) -> nn.Module:
+        """The plain network of a part: folded anew where its shares or statistics have changed."""
+        shares, held, folded = self.folded.get(part.name, ((), None, None))
+        same = held is statistics or (held is not None and statistics is not None and torch.equal(held, statistics))
+        if folded is None or shares != part.shares or not same:
+            folded = part.network.folded(torch.tensor(part.shares, device=self.device), statistics)
+            # channels_last: the CPU's convolutions are several times faster in it.
+            folded = folded.to(self.device, self.dtype).to(memory_format=torch.channels_last).eval()
+            self.folded[part.name] = part.shares, statistics, folded
+        return folded
 
     @torch.inference_mode()
     def step(
@@ -86,33 +108,54 @@ class RecurrentStylizer:
     ) -> tuple[Tensor, State | None]:
         progress(0.0)
         parts = list(parts_of(self.styles, self.shares_at(turn.frame)))
-        painted = self.paint(frame, priors, parts)
+        given = inputs(frame, priors)
+        norms = self.norms(parts, given, state or {}, turn.frame)
+        painted = self.paint(given, parts, norms)
         if not self.keep_colors:
-            return painted, None
+            return painted, norms or None
         canvas = (painted * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
-        return with_luma(frame, luma(painted)), {CANVAS: canvas}
+        return with_luma(frame, luma(painted)), {**norms, CANVAS: canvas}
+
+    def norms(self, parts: Sequence[Part], given: Inputs, state: State, number: int) -> State:
+        """The statistics that each part norms with, and those that they approach: (2, 2, K) by the part's name.
+
+        Measured where nothing was carried on, and every ``PERIOD`` frames.
+        """
+        found: State = {}
+        for part in parts:
+            before = state.get(part.name)
+            if before is not None and number % PERIOD:
+                now, aim = before.to(self.device)
+            else:
+                shares = torch.tensor(part.shares, device=self.device)
+                measured = part.network.statistics(*given, shares, self.dtype)
+                if measured is None:
+                    continue
+                now, aim = measured if before is None else before[0].to(self.device), measured
+            moved = now if number % STEP else torch.lerp(now, aim, PACE)
+            found[part.name] = torch.stack([moved, aim])
+        return found
 
     @torch.inference_mode()
     def picture(self, frame: Tensor) -> Tensor:
         """A picture ``(3, H, W)`` in the first style, as a frame that begins a shot."""
-        return self.paint(frame, (), list(parts_of(self.styles[:1], [1.0])))
+        parts, given = list(parts_of(self.styles[:1], [1.0])), inputs(frame, ())
+        return self.paint(given, parts, self.norms(parts, given, {}, 0))
 
-    def paint(self, frame: Tensor, priors: Sequence[Prior], parts: Sequence[Part]) -> Tensor:
-        """``frame`` ``(3, H, W)`` as the sum of its parts; where those are less than all, it stays as it is."""
-        nothing = torch.zeros_like(frame), torch.zeros_like(frame[0])
-        warped, trust = (priors[0].warped, priors[0].consistency) if priors else nothing
-        given = (frame[None], warped[None], trust[None, None])
+    def paint(self, given: Inputs, parts: Sequence[Part], norms: State) -> Tensor:
+        """A frame ``(3, H, W)`` as the sum of its parts; where those are less than all, it stays as it is."""
         if len(parts) == 1 and parts[0].amount == 1:
-            return self.run(parts[0], given)
+            return self.run(parts[0], given, norms)
+        frame = given[0][0]
         painted = torch.zeros_like(frame)
         rest: float | Tensor = 1.0
         for part in parts:
-            painted += part.amount * self.run(part, given)
+            painted += part.amount * self.run(part, given, norms)
             rest = rest - part.amount
         return painted + rest * frame if isinstance(rest, Tensor) else painted
 
-    def run(self, part: Part, given: Sequence[Tensor]) -> Tensor:
-        output: Tensor = self.fold(part.network, part.shares)(*given)
+    def run(self, part: Part, given: Inputs, norms: State) -> Tensor:
+        output: Tensor = self.network(part, norms[part.name][0] if part.name in norms else None)(*given)
         return output[0].float().clamp(0, 1)
 
     def seconds_per_frame(self, size: tuple[int, int]) -> tuple[float, float]:
@@ -127,26 +170,35 @@ class RecurrentStylizer:
         return passes * times[1], passes * times[1]
 
 
+def inputs(frame: Tensor, priors: Sequence[Prior]) -> Inputs:
+    """Frame, warped previous output and consistency as networks take them, of a frame ``(3, H, W)``."""
+    if not priors:
+        return frame[None], torch.zeros_like(frame)[None], torch.zeros_like(frame[:1])[None]
+    return frame[None], priors[0].warped[None], priors[0].consistency[None, None]
+
+
 def parts_of(styles: Sequence[TrainedStyle], shares: Shares) -> Iterator[Part]:
     """The passes that a frame takes: one for all styles of a network, which blends them itself.
 
     Where styles have areas, one for each that is anywhere in the frame.
     """
     if isinstance(shares[0], Tensor):
-        for style, area in zip(styles, shares, strict=True):
+        for number, (style, area) in enumerate(zip(styles, shares, strict=True)):
             if isinstance(area, Tensor) and area.any():
-                yield Part(area, style.network, alone(style))
+                yield Part(f"norms {number}", area, style.network, alone(style))
         return
     weights = [float(share) for share in shares]
     networks = {id(style.network): style for style in styles}
-    for number, first in networks.items():
+    for position, (number, first) in enumerate(networks.items()):
         amounts = [0.0] * first.count
         for style, weight in zip(styles, weights, strict=True):
             if id(style.network) == number:
                 amounts[style.index] += weight
         own = sum(amounts)
         if own > 0:
-            yield Part(own / sum(weights), first.network, tuple(amount / own for amount in amounts))
+            yield Part(
+                f"norms {position}", own / sum(weights), first.network, tuple(amount / own for amount in amounts)
+            )
 
 
 def alone(style: TrainedStyle) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ PREVIEW_SIDE, PREVIEW_QUALITY = 224, 80
 
 
 def export_styles(training: Training, photo: Tensor, path: Path, notes: Mapping[str, Any] | None = None) -> None:
-    """Write what a training has come to as a file of styles, with learned statistics.
+    """Write what a training has come to as a file of styles.
 
     Args:
         photo: (3, h, w) in [0, 1]; its middle, painted in each style, is the style's preview.
@@ -30,7 +31,7 @@ def export_styles(training: Training, photo: Tensor, path: Path, notes: Mapping[
     network = deepcopy(training.network).cpu().float().eval()
     network.precision = torch.float32
     previews = {
-        name: jpeg(thumbnail(network.folded(share), photo, PREVIEW_SIDE), PREVIEW_QUALITY)
+        name: jpeg(thumbnail(partial(network, shares=share[None]), photo, PREVIEW_SIDE), PREVIEW_QUALITY)
         for name, share in zip(training.names, torch.eye(network.styles), strict=True)
     }
     progress = training.progress()

@@ -2,7 +2,7 @@
 
 Half of a step's pictures are stills with an empty prior. The others are the last frames of clips, whose frames before
 were painted by the network as it is: the prior is its own output (multi-frame training), of longer and longer clips.
-The norms begin with each picture's own statistics, which trains fast, and end with learned ones, which do not flicker.
+Every picture is normed by its own statistics; movies are painted with statistics that are held (stylize/recurrent.py).
 """
 
 from __future__ import annotations
@@ -58,7 +58,6 @@ CLIPS_FROM = 0.4  # of all steps: from a quarter of a step's pictures to half of
 TEMPORAL_FROM, TEMPORAL_UNTIL = 0.2, 0.6  # of all steps: the temporal weight grows to its full size
 RANGE_WEIGHT = 10.0  # of colours beyond black and white
 NORM_RATE = 5.0  # learning rate of norms, which are all that many styles differ in, in units of the others'
-LEARN_FROM, LEARN_UNTIL = 0.5, 0.6  # of all steps: from a picture's own statistics to learned ones
 DECAY_FROM = 0.6  # of all steps: from here on the learning rate falls to nearly zero
 LENGTHS = ((0.25, (2,)), (0.5, (2, 3)), (0.75, (2, 3, 5)), (1.0, (2, 3, 5, 9)))  # frames of a clip, until when
 
@@ -146,8 +145,7 @@ class Training:
     # ---- one step
 
     def _step(self) -> None:
-        settings, done = self.settings, self.step / self.settings.steps
-        self.network.set_learned(learned_share(done))
+        settings = self.settings
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * learning_rate(settings, self.step)
         # A part is a still and, later, a clip: always the same parts, so that the number of workers changes nothing.
@@ -158,7 +156,6 @@ class Training:
             parameter.grad = torch.stack(gradients).sum(0)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
-        self.network.learn()
         self.step += 1
         self._remember(outcomes)
 
@@ -210,7 +207,7 @@ class Training:
         """Paint all frames of a clip but the last: the last frame, its prior and consistency, (1, …) each."""
         frames = clip.frames[:, None].to(self.device)
         prior, consistency = torch.zeros_like(frames[0]), torch.zeros_like(frames[0][:, :1])
-        unsure = rng.uniform(0, 1) if rng.random() < 0.5 else 0.0  # estimated flow is off by as many pixels
+        unsure = rng.uniform(0, 0.5) if rng.random() < 0.5 else 0.0  # estimated flow is off by as many pixels
         for t, flow in enumerate(clip.backward_flow):
             painted = self.network(frames[t], prior, consistency, share[None])
             flow = flow[None].to(self.device)
@@ -277,11 +274,6 @@ def parameter_groups(network: TransformNet) -> list[dict[str, Any]]:
     known = {id(p) for p in norms}
     others = [p for p in network.parameters() if id(p) not in known]
     return [{"params": others, "rate": 1.0}, {"params": norms, "rate": NORM_RATE}]
-
-
-def learned_share(done: float) -> float:
-    """How much of the norms' statistics is learned ones after a share ``done`` of the training."""
-    return ramp(LEARN_FROM, LEARN_UNTIL, done)
 
 
 def ramp(start: float, end: float, done: float, least: float = 0.0) -> float:
