@@ -15,7 +15,7 @@ from vidstyle.config import RecurrentSettings
 from vidstyle.stylize.base import CANVAS, Prior, State
 from vidstyle.stylize.colors import luma
 from vidstyle.stylize.mixing import Shares
-from vidstyle.stylize.recurrent import PACE, PERIOD, RecurrentStylizer, StyleNetwork, TrainedStyle
+from vidstyle.stylize.recurrent import AGE, PACE, PERIOD, RecurrentStylizer, StyleNetwork, TrainedStyle
 from vidstyle.stylize.schedule import Forward, Turn, schedule_of
 
 CPU = torch.device("cpu")
@@ -170,7 +170,7 @@ def carried(frames: Sequence[Tensor], network: StyleNetwork, state: State | None
 
 
 def now(state: State) -> Tensor:
-    (norms,) = state.values()
+    (norms,) = (value for name, value in state.items() if name != AGE)
     return norms[0]
 
 
@@ -183,8 +183,9 @@ def test_what_is_normed_with_holds_still_and_then_follows() -> None:
     network = small_network()
     own = [now(carried([given], network)[0]) for given in (frame(), dark())]
     assert (own[0] - own[1]).abs().max() > 0.1
-    states = [now(state) for state in carried([frame()] + [dark()] * (4 * PERIOD), network)]
-    assert all(torch.equal(state, own[0]) for state in states[:PERIOD])
+    lit = PERIOD + 1  # frames, and then it is dark
+    states = [now(state) for state in carried([frame()] * lit + [dark()] * (4 * PERIOD), network)]
+    assert all(torch.equal(state, own[0]) for state in states[: 2 * PERIOD])
     away = [(state - own[1]).norm().item() for state in states]
     assert all(later <= earlier * (1 + 1e-6) for earlier, later in pairwise(away))
     assert max(earlier - later for earlier, later in pairwise(away)) <= (PACE + 0.01) * away[0]  # in steps, not at once
@@ -195,7 +196,7 @@ def test_what_is_carried_on_is_all_that_counts_of_the_past() -> None:
     network = small_network()
     frames = [frame(), *[dark()] * (PERIOD + 6)]
     whole = carried(frames, network)
-    for stop in (3, PERIOD, PERIOD + 2):
+    for stop in (1, 3, PERIOD, PERIOD + 2):
         again = carried(frames[stop:], network, whole[stop - 1], first=stop)
         assert all(torch.equal(now(a), now(b)) for a, b in zip(whole[stop:], again, strict=True))
 

@@ -15,9 +15,14 @@ from vidstyle.stylize.colors import luma, with_luma
 from vidstyle.stylize.mixing import Shares
 from vidstyle.stylize.schedule import Turn
 
-#: Frames after which the statistics of the norms are measured anew, and how far they go there every so many frames.
-#: Instances' own jump from frame to frame, which is seen as flicker; these follow a change of light within a second.
+#: The statistics of the norms are measured every so many frames, and approached so far every so many others. Instances'
+#: own jump from frame to frame, which is seen as flicker; these follow a change of light within a second.
 PERIOD, STEP, PACE = 16, 4, 0.4
+#: And more often where a shot begins, counted from its first frame. That is painted from nothing: what the norms meet in
+#: the next ones, which are shown their prior, is something else.
+EARLY = (1, 2, 4, 8)
+SETTLED = 2  # until then statistics are taken as measured
+AGE = "age"  # of the shot, in frames: what it goes by in the state that is carried on
 
 
 class StyleNetwork(Hashable, Protocol):
@@ -109,22 +114,23 @@ class RecurrentStylizer:
         progress(0.0)
         parts = list(parts_of(self.styles, self.shares_at(turn.frame)))
         given = inputs(frame, priors)
-        norms = self.norms(parts, given, state or {}, turn.frame)
+        norms = self.norms(parts, given, state or {})
         painted = self.paint(given, parts, norms)
         if not self.keep_colors:
             return painted, norms or None
         canvas = (painted * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
         return with_luma(frame, luma(painted)), {**norms, CANVAS: canvas}
 
-    def norms(self, parts: Sequence[Part], given: Inputs, state: State, number: int) -> State:
+    def norms(self, parts: Sequence[Part], given: Inputs, state: State) -> State:
         """The statistics that each part norms with, and those that they approach: (2, 2, K) by the part's name.
 
-        Measured where nothing was carried on, and every ``PERIOD`` frames.
+        Empty where no network has any.
         """
+        age = int(state[AGE]) + 1 if AGE in state else 0
         found: State = {}
         for part in parts:
             before = state.get(part.name)
-            if before is not None and number % PERIOD:
+            if before is not None and age % PERIOD and age not in EARLY:
                 now, aim = before.to(self.device)
             else:
                 shares = torch.tensor(part.shares, device=self.device)
@@ -132,15 +138,15 @@ class RecurrentStylizer:
                 if measured is None:
                     continue
                 now, aim = measured if before is None else before[0].to(self.device), measured
-            moved = now if number % STEP else torch.lerp(now, aim, PACE)
-            found[part.name] = torch.stack([moved, aim])
-        return found
+            pace = 1.0 if age <= SETTLED else PACE if age % STEP == 0 else 0.0
+            found[part.name] = torch.stack([torch.lerp(now, aim, pace), aim])
+        return {**found, AGE: torch.tensor(age)} if found else {}
 
     @torch.inference_mode()
     def picture(self, frame: Tensor) -> Tensor:
         """A picture ``(3, H, W)`` in the first style, as a frame that begins a shot."""
         parts, given = list(parts_of(self.styles[:1], [1.0])), inputs(frame, ())
-        return self.paint(given, parts, self.norms(parts, given, {}, 0))
+        return self.paint(given, parts, self.norms(parts, given, {}))
 
     def paint(self, given: Inputs, parts: Sequence[Part], norms: State) -> Tensor:
         """A frame ``(3, H, W)`` as the sum of its parts; where those are less than all, it stays as it is."""
