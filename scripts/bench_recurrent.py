@@ -164,7 +164,7 @@ class Held:
         self.state: State | None = None
 
     def __call__(self, frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
-        priors = [Prior(prior[0], prior[0], consistency[0, 0])]
+        priors = [Prior(prior[0], prior[0], consistency[0, 0])] if consistency.any() else []
         turn, self.number = Turn(0, self.number), self.number + 1
         painted, self.state = self.method.step(
             frame[0], priors, self.state, turn=turn, seed=0, progress=lambda share: None

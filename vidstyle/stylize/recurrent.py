@@ -15,9 +15,9 @@ from vidstyle.stylize.colors import luma, with_luma
 from vidstyle.stylize.mixing import Shares
 from vidstyle.stylize.schedule import Turn
 
-#: Frames after which the statistics of the norms are measured anew, and how far they go there every so many frames.
-#: Instances' own jump from frame to frame, which is seen as flicker; these follow a change of light within a second.
-PERIOD, STEP, PACE = 16, 4, 0.4
+#: Frames after which the statistics of the norms are measured anew. Held much longer, or measured without a prior, they
+#: no longer fit what the network is shown, and the painting drifts away from its style.
+PERIOD = 4
 
 
 class StyleNetwork(Hashable, Protocol):
@@ -111,29 +111,28 @@ class RecurrentStylizer:
         given = inputs(frame, priors)
         norms = self.norms(parts, given, state or {}, turn.frame)
         painted = self.paint(given, parts, norms)
+        # What a shot's first frame meets, without a prior, is of no use to those that have one.
+        carried = norms if priors else {}
         if not self.keep_colors:
-            return painted, norms or None
+            return painted, carried or None
         canvas = (painted * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
-        return with_luma(frame, luma(painted)), {**norms, CANVAS: canvas}
+        return with_luma(frame, luma(painted)), {**carried, CANVAS: canvas}
 
     def norms(self, parts: Sequence[Part], given: Inputs, state: State, number: int) -> State:
-        """The statistics that each part norms with, and those that they approach: (2, 2, K) by the part's name.
+        """The statistics that each part norms with, (2, K) by the part's name.
 
         Measured where nothing was carried on, and every ``PERIOD`` frames.
         """
         found: State = {}
         for part in parts:
-            before = state.get(part.name)
-            if before is not None and number % PERIOD:
-                now, aim = before.to(self.device)
-            else:
-                shares = torch.tensor(part.shares, device=self.device)
-                measured = part.network.statistics(*given, shares, self.dtype)
-                if measured is None:
-                    continue
-                now, aim = measured if before is None else before[0].to(self.device), measured
-            moved = now if number % STEP else torch.lerp(now, aim, PACE)
-            found[part.name] = torch.stack([moved, aim])
+            held = state.get(part.name) if number % PERIOD else None
+            if held is not None:
+                found[part.name] = held.to(self.device)
+                continue
+            shares = torch.tensor(part.shares, device=self.device)
+            measured = part.network.statistics(*given, shares, self.dtype)
+            if measured is not None:
+                found[part.name] = measured
         return found
 
     @torch.inference_mode()
@@ -155,7 +154,7 @@ class RecurrentStylizer:
         return painted + rest * frame if isinstance(rest, Tensor) else painted
 
     def run(self, part: Part, given: Inputs, norms: State) -> Tensor:
-        output: Tensor = self.network(part, norms[part.name][0] if part.name in norms else None)(*given)
+        output: Tensor = self.network(part, norms.get(part.name))(*given)
         return output[0].float().clamp(0, 1)
 
     def seconds_per_frame(self, size: tuple[int, int]) -> tuple[float, float]:
