@@ -7,8 +7,8 @@
 
 ``speed``: milliseconds a frame at 1024×436, the network alone, beside the reference architecture in its slowest and its
 best form, all in turns; the best of several rounds. ``calm``: warping error (× 10⁴) on sequences that nothing was
-trained on, of the input, of every frame with an empty prior, and of the movie; also with the statistics that each
-picture has instead of those that are held. ``style``: the judge's style and content of photos that nothing was
+trained on, of the input, of every frame with an empty prior, and of the movie; with ``--live`` also with each frame's
+own statistics instead of those that are held. ``style``: the judge's style and content of photos that nothing was
 trained on, beside an optimisation of 300 iterations, at several content weights, so that its style can be read off at
 the same content.
 
@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--frames", type=int, default=24, help="of each sequence")
+    parser.add_argument("--live", action="store_true", help="calm: also with each frame's own statistics")
     parser.add_argument("--photos", type=int, default=1, help="for each style, of five in turn")
     parser.add_argument("--out", type=Path, default=Path("runs/optimised"), help="folder for the optimised paintings")
     parser.add_argument("--encoder", choices=("compact", "teacher"), default="compact", help="of the optimisation")
@@ -163,7 +164,7 @@ class Held:
         self.state: State | None = None
 
     def __call__(self, frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
-        priors = [Prior(prior[0], prior[0], consistency[0, 0])]
+        priors = [Prior(prior[0], prior[0], consistency[0, 0])] if consistency.any() else []
         turn, self.number = Turn(0, self.number), self.number + 1
         painted, self.state = self.method.step(
             frame[0], priors, self.state, turn=turn, seed=0, progress=lambda share: None
@@ -181,22 +182,17 @@ def clip_error(clip: Sequence[Tensor], motions: Sequence[Motion]) -> float:
     return 1e4 * mean(warping_error(now, before, m.flow, m.counted) for before, now, m in pairs)
 
 
-def brightness_jumps(clip: Sequence[Tensor]) -> float:
-    """How much the mean brightness moves from frame to frame, in levels of 255."""
-    levels = [255 * frame.mean().item() for frame in clip]
-    return mean(abs(now - before) for before, now in pairwise(levels))
-
-
 def calm(file: StyleFile, options: argparse.Namespace) -> bool:
     clips = {name: read_frames(options.data / "sequences" / name, options.frames, 256) for name in SEQUENCES}
     motions = {name: list(follow(frames)) for name, frames in clips.items()}
+    more = ("each frame's own statistics: empty prior", "movie") if options.live else ()
+    columns = ("style", "input", "empty prior", "movie", "of empty", "of input", *more)
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     rows: dict[str, list[float]] = {}
-    jumps: list[list[float]] = []
-    print("| style | input | empty prior | movie | of empty | of input | empty prior, picture's statistics | movie |")
-    print("|---|---|---|---|---|---|---|---|")
     for name in options.styles:
         share = file.share(name)
-        method = RecurrentStylizer([TrainedStyle(file.network, file.names.index(name), len(file.names))], alone, CPU)
+        trained = TrainedStyle(file.network, file.names.index(name), len(file.names))
+        method = RecurrentStylizer([trained], alone, CPU, torch.bfloat16)
 
         def live(*inputs: Tensor, share: Tensor = share) -> Tensor:
             return file.network(*inputs, share[None])
@@ -204,25 +200,21 @@ def calm(file: StyleFile, options: argparse.Namespace) -> bool:
         values = []
         for sequence, frames in clips.items():
             way = motions[sequence]
-            arms = [
-                paint(n, frames, way, r)
-                for n, r in ((Held(method), False), (Held(method), True), (live, False), (live, True))
-            ]
+            networks: list[tuple[Painter, bool]] = [(Held(method), False), (Held(method), True)]
+            networks += [(live, False), (live, True)] if options.live else []
+            arms = [paint(network, frames, way, recurrent) for network, recurrent in networks]
             values.append([clip_error(clip, way) for clip in (frames, *arms)])
-            jumps.append([brightness_jumps(clip) for clip in (frames, *arms)])
         rows[name] = [mean(column) for column in zip(*values, strict=True)]
         print(calm_line(name, rows[name]), flush=True)
     total = [mean(column) for column in zip(*rows.values(), strict=True)]
     print(calm_line("mean", total))
-    means = ", ".join(f"{mean(column):.2f}" for column in zip(*jumps, strict=True))
-    print(f"\nChange of mean brightness a frame, in levels of 255, in the same order: {means}")
     return total[2] <= CALMER_THAN_EMPTY * total[1] and total[2] <= CALM_AS_INPUT * total[0]
 
 
 def calm_line(name: str, row: Sequence[float]) -> str:
-    floor, empty, movie, live_empty, live_movie = row
-    ratios = f"{movie / empty:.2f} | {movie / floor:.2f}"
-    return f"| {name} | {floor:.1f} | {empty:.1f} | {movie:.1f} | {ratios} | {live_empty:.1f} | {live_movie:.1f} |"
+    floor, empty, movie, *live = row
+    cells = [f"{floor:.1f}", f"{empty:.1f}", f"{movie:.1f}", f"{movie / empty:.2f}", f"{movie / floor:.2f}"]
+    return f"| {' | '.join([name, *cells, *(f'{value:.1f}' for value in live)])} |"
 
 
 # ---- style

@@ -40,7 +40,7 @@ class TrainSettings:
     style_size: int = 384  # paintings are scaled to the area of a square of this side
     content_weight: float = 1.5
     style_weight: float = 10.0
-    temporal_weight: float = 60.0  # of mean c·(x − prior)² in [0, 1]
+    temporal_weight: float = 200.0  # of mean c·(x − prior)² in [0, 1]
     learning_rate: float = 1.5e-3
     real_share: float = 0.4  # of the clips, where there are movies; the others are made from photos
     precision: str = "bfloat16"  # of activations and encoder features
