@@ -18,8 +18,8 @@ from vidstyle.stylize.schedule import Turn
 #: The statistics of the norms are measured every so many frames, and approached so far every so many others. Instances'
 #: own jump from frame to frame, which is seen as flicker; these follow a change of light within a second.
 PERIOD, STEP, PACE = 16, 4, 0.4
-#: And more often where a shot begins, counted from its first frame. That is painted from nothing: what the norms meet in
-#: the next ones, which are shown their prior, is something else.
+#: And more often where a shot begins, counted from its first frame: that is painted from nothing, and what the norms
+#: meet in the next ones, which are shown their prior, is something else.
 EARLY = (1, 2, 4, 8)
 SETTLED = 2  # until then statistics are taken as measured
 AGE = "age"  # of the shot, in frames: what it goes by in the state that is carried on
