@@ -22,6 +22,7 @@ from torch import Tensor
 from vidstyle.nets.encoder import Encoder, ReducedEncoder
 from vidstyle.nets.style_file import embedded_styles, read_styles
 from vidstyle.nets.teacher import TeacherEncoder
+from vidstyle.nets.transform import TransformNet
 from vidstyle.pipeline.images import read_image
 from vidstyle.train.export import export_styles
 from vidstyle.train.footage import Footage, pictures_in, read_excerpts, read_photo
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sheet-every", type=float, default=300, help="seconds")
+    parser.add_argument("--average", type=Path, help="when exporting: another checkpoint, to take the mean of the two")
     parser.add_argument("--export", type=Path, help="write the last checkpoint as a file of styles")
     parser.add_argument("--picture", type=Path, help="show what the package's styles paint")
     for name, value in asdict(defaults).items():
@@ -66,10 +68,20 @@ def main() -> None:
     )
     photos = [read_photo(pictures_in(args.data / "photos")[number]).float() / 255 for number in PREVIEWS]
     if args.export:
+        if args.average:
+            average(training.network, args.average)
         export_styles(training, sample_frames()[0], args.export)
         print(f"{args.export}: {args.export.stat().st_size / 1e6:.2f} MB, after {training.step} steps")
         return
     training.run(Reporter(training, paintings, photos, args.run, args.sheet_every))
+
+
+def average(network: TransformNet, checkpoint: Path) -> None:
+    """Make the network's weights the mean of its own and a checkpoint's, of a training with the same beginning."""
+    other = torch.load(checkpoint, map_location="cpu", weights_only=True)["network"]
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            value.copy_((value + other[name].to(value)) / 2)
 
 
 def footage(data: Path) -> Footage:

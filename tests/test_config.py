@@ -158,6 +158,7 @@ def full_request() -> Request:
         start=Fraction(1, 3),
         end=Fraction(30000, 1001),
         fps=Fraction(24000, 1001),
+        start_style="/nets/udnie.safetensors",
         encoder_weights="/nets/vgg.pth",
         flow_weights="/nets/raft.pth",
         flow_from="/films/flow",

@@ -50,7 +50,7 @@ def size(folder: Path) -> int:
 
 
 def artifact(tmp_path: Path, stage: str) -> Path:
-    return next(file for file in sorted((tmp_path / "cache/v1" / stage).rglob("0*")) if file.is_file())
+    return next(file for file in sorted((tmp_path / "cache/v2" / stage).rglob("0*")) if file.is_file())
 
 
 def test_what_is_there_is_listed(shell: Shell, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_what_is_there_is_listed(shell: Shell, tmp_path: Path) -> None:
 def test_sizes_add_up(by: str, shell: Shell, tmp_path: Path) -> None:
     document = shell.json("cache", "du", "--by", by)
     assert document["total"] == size(tmp_path / "cache")
-    artifacts = [file for file in (tmp_path / "cache/v1").rglob("*") if file.is_file() and file.name != "about.json"]
+    artifacts = [file for file in (tmp_path / "cache/v2").rglob("*") if file.is_file() and file.name != "about.json"]
     assert sum(row["bytes"] for row in document[f"by_{by}"]) == sum(file.stat().st_size for file in artifacts)
     assert shell("cache", "du", "--by", by) == 0
     assert shell.out.splitlines()[-1].split()[0] == "total"
@@ -163,7 +163,7 @@ def test_resume_keeps_to_the_limit_of_its_job(shell: Shell, tmp_path: Path) -> N
     shutil.rmtree(tmp_path / "cache")
     assert shell(*PASS_THROUGH, "-o", "out.mp4", "-y", "--cache-limit", "150K") == 0
     (tmp_path / "out.mp4").unlink()
-    shutil.rmtree(tmp_path / "cache/v1")
+    shutil.rmtree(tmp_path / "cache/v2")
     assert shell("resume", "-q") == 0
     assert size(tmp_path / "cache") <= 150_000
     (tmp_path / "out.mp4").unlink()

@@ -175,7 +175,7 @@ from vidstyle.pipeline.api import stylize
 write = FolderWriter.write
 def killed(self, image):
     write(self, image)
-    if self._next == 9: os.kill(os.getpid(), 9)
+    if self._written == 9: os.kill(os.getpid(), 9)
 FolderWriter.write = killed
 stylize(sys.argv[1], sys.argv[2], method="none", cache_dir=sys.argv[3], device="cpu")
 """

@@ -79,7 +79,7 @@ def examine(root: Callable[[], Path], here: Callable[[], Path]) -> Iterator[Find
         ("torch", (), partial(check_torch, loading)),
         ("torchvision", (), partial(check_torchvision, loading)),
         ("networks", ("numpy", "safetensors", "torch"), partial(check_networks, loading)),
-        ("styles", ("numpy", "safetensors", "torch", "zstandard"), check_styles),
+        ("trained styles", ("numpy", "safetensors", "torch", "zstandard"), check_styles),
         ("cache", ("numpy", "zstandard"), partial(check_cache, root)),
         ("disk here", ("numpy", "zstandard"), partial(check_disk, here)),
     ]
@@ -404,12 +404,14 @@ def check_styles() -> Iterator[Finding]:
     if known:
         yours = f"; of your own {', '.join(own)}, in {styles_folder()}" if own else ""
         carried = ", ".join(style.name for style in known.values() if style.embedded) or "none"
-        yield Finding("styles", OK, f"part of the package: {carried}{yours}", facts=facts)
+        yield Finding("trained styles", OK, f"part of the package: {carried}{yours}", facts=facts)
     else:
         advice = "`vidstyle styles add FILE` adds one; pictures need none"
-        yield Finding("styles", NOTE, "no trained ones", advice, facts=facts)
+        yield Finding("trained styles", NOTE, "no trained ones", advice, facts=facts)
     for path, problem in broken_files().items():
-        yield Finding("styles", MISSING, problem, f"remove {path}, or add the style again", facts={"path": str(path)})
+        yield Finding(
+            "trained styles", MISSING, problem, f"remove {path}, or add the style again", facts={"path": str(path)}
+        )
 
 
 # ---- disk
