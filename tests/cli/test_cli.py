@@ -171,11 +171,16 @@ def test_resume_may_replace_what_the_job_might(tmp_path: Path) -> None:
     assert "exists" in again.stderr
 
 
-@pytest.mark.parametrize("asked", [None, "ACTIVE"])
-def test_threads_wait_without_taking_the_processor(asked: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_WAIT_POLICY", asked or "")
-    if asked is None:
+@pytest.mark.parametrize(
+    ("style", "before", "after"),
+    [("udnie", None, "PASSIVE"), ("a.pth", None, "PASSIVE"), ("udnie", "ACTIVE", "ACTIVE"), ("a.jpg", None, None)],
+)
+def test_threads_sleep_while_they_wait_where_a_network_paints(
+    style: str, before: str | None, after: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", before or "")
+    if before is None:
         monkeypatch.delenv("OMP_WAIT_POLICY")
     with pytest.raises(SystemExit):
-        main(["--version"])
-    assert os.environ["OMP_WAIT_POLICY"] == (asked or "PASSIVE")
+        main(["stylize", str(tmp_path / "missing.mp4"), "--style", style])
+    assert os.environ.get("OMP_WAIT_POLICY") == after

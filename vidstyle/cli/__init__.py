@@ -38,9 +38,6 @@ for command in (stylize, resume, status, inspect, compare, styles, texture, trai
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 bad usage or input, 3 some shots failed, 130 interrupted."""
-    # Before torch is loaded: its threads otherwise wait for each other in a busy loop, and take the processor from
-    # ffmpeg and from the flow of the next frame, which run at the same time. A job may take three times as much of it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character shows a question mark
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -12,6 +12,7 @@ from vidstyle.cli.common import (
     cache_option,
     cache_root,
     json_option,
+    let_threads_sleep,
     overwrite_option,
     print_json,
     print_table,
@@ -39,6 +40,8 @@ def resume(
 
     root = cache_root(cache_dir)
     found = find_job(root, job)
+    if found.asked.get("method") == "recurrent":
+        let_threads_sleep()
     # An output that might be replaced when the job began may be replaced when it goes on.
     granted = True if found.may_replace and overwrite is None else overwrite
     do(job_request(found), root, granted, quiet, found.cache_limit if cache_limit is None else cache_limit)

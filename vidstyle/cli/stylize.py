@@ -17,6 +17,7 @@ from vidstyle.cli.common import (
     cache_option,
     cache_root,
     json_option,
+    let_threads_sleep,
     overwrite_option,
     plain_interrupt,
     print_json,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from vidstyle.pipeline.request import Request
 
 DEFAULTS = config.OptimizeSettings()
+TRAINED_ENDINGS = ("", ".safetensors", ".pth", ".pt", ".model")  # of what is a style's name, or a file of them
 SECTIONS = ("stylize", "flow", "shots", "encode")  # tables of a settings file that options belong to
 
 
@@ -141,6 +143,8 @@ def stylize(
         raise click.UsageError("--no-cache goes with neither --cache-dir nor --cache-limit")
     table = read_settings(settings_file) if settings_file else {}
     file_limit = table.pop("cache_limit", None)
+    if any(may_be_trained(style["path"]) for style in options.get("styles") or table.get("styles", ())):
+        let_threads_sleep()
     request = build_request(table, options)
     if "quality" in table and request.method != "optimize" and not quiet:
         Display().say(f"--quality is for pictures as styles: --method {request.method} has no use for it")
@@ -149,6 +153,11 @@ def stylize(
         show_plan(request, root, as_json, quiet)
     else:
         do(request, root, overwrite, quiet, file_limit if cache_limit is None else cache_limit)
+
+
+def may_be_trained(path: str) -> bool:
+    """Whether a style looks like a trained one, which cannot be known for sure before torch is loaded."""
+    return Path(path).suffix.lower() in TRAINED_ENDINGS
 
 
 def build_request(table: dict[str, Any], options: dict[str, Any]) -> Request:
