@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vidstyle.errors import InputError, Interrupted, OutputError
+from vidstyle.errors import InputError, Interrupted
 from vidstyle.pipeline.events import Event, Monitor
+from vidstyle.pipeline.outputs import check_existing, is_there
 from vidstyle.pipeline.plan import Plan, make_plan
 from vidstyle.pipeline.request import Request, request_from_plain, request_to_plain
 from vidstyle.pipeline.run import run
@@ -90,18 +91,12 @@ def perform(
     exists = is_there(output)
     if exists and output.is_dir():
         check_replaceable(output)
-    if exists and not may_replace(output):
-        raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
+    check_existing(output, may_replace)
     if root is None:
         run_without_cache(plan, monitor)
     else:
         run_job(open_job(request, root, cache_limit), plan, monitor, limit, replaces=exists)
     return output
-
-
-def is_there(output: Path) -> bool:
-    """Whether an output of this name would replace anything."""
-    return any(output.iterdir()) if output.is_dir() else output.exists()
 
 
 def run_without_cache(plan: Plan, monitor: Monitor) -> None:

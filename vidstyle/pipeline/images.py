@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vidstyle.errors import InputError, OutputError
+from vidstyle.media import PICTURE_ENDINGS
+from vidstyle.pipeline.outputs import check_file
 from vidstyle.store import publish, temporary_path
 
 # A scan of a painting may be huge; strokes are never finer than the frame, and memory is.
 LONGEST_SIDE = 4096
-#: Endings of pictures that can be written.
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def read_image(path: Path) -> NDArray[np.float32]:
@@ -43,14 +44,11 @@ def read_image(path: Path) -> NDArray[np.float32]:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) / np.float32(255)
 
 
-def check_picture(output: Path) -> None:
-    """Raise OutputError where a picture of this name cannot be written."""
-    if output.suffix.lower() not in PICTURES:
-        raise OutputError(f"{output.name} is no name of a picture that can be written: {', '.join(PICTURES)}")
-    if not output.parent.is_dir():
-        raise OutputError(f"there is no folder {output.parent}: make it, or give another name with -o")
-    if output.is_dir():
-        raise OutputError(f"{output} is a folder: give the name of a picture with -o")
+def check_picture(output: Path, may_replace: Callable[[Path], bool]) -> None:
+    """Raise OutputError where a picture of this name cannot be written, or may not replace what is there."""
+    if output.suffix.lower() not in PICTURE_ENDINGS:
+        raise OutputError(f"{output.name} is no name of a picture that can be written: {', '.join(PICTURE_ENDINGS)}")
+    check_file(output, "picture", may_replace)
 
 
 def save(picture: Image.Image, output: Path) -> None:

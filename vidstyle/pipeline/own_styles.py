@@ -109,9 +109,7 @@ def write_picture(name: str, output: Path, picture: Path | None, may_replace: Ca
         InputError, WeightsError: style or picture cannot be used. OutputError: the output cannot be written.
     """
     output = output.expanduser().absolute()
-    check_picture(output)
-    if output.exists() and not may_replace(output):
-        raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
+    check_picture(output, may_replace)
     loaded = load_file(find_file(name))
     own = name if is_bare(name) else loaded.names[0]
     preview = loaded.previews.get(own)

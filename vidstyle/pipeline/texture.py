@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from vidstyle.config import OptimizeSettings
-from vidstyle.errors import InputError, Interrupted, OutputError, PaintError
+from vidstyle.errors import InputError, Interrupted, PaintError
 from vidstyle.nets.encoder import EncoderOptions, check_layers, find_weights, load_encoder
 from vidstyle.nets.tiled import TiledEncoder
 from vidstyle.pipeline.devices import choose_device, choose_precision
@@ -46,10 +46,8 @@ def texture(
         Interrupted: the monitor wished to stop; nothing is written.
     """
     output = output.expanduser().absolute()
-    check_picture(output)
     check_size(size)
-    if output.exists() and not may_replace(output):
-        raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
+    check_picture(output, may_replace)
     picture = torch.from_numpy(read_image(style))
     where = choose_device(device)
     weights = find_weights(settings.encoder, encoder_weights, monitor.note)

@@ -14,11 +14,10 @@ from torch.nn import functional as F
 from vidstyle.errors import InputError
 from vidstyle.flow.consistency import consistency_map
 from vidstyle.flow.dis import DIS
-from vidstyle.media import find_cuts, probe, read_frames, scan, shots
+from vidstyle.media import PICTURE_ENDINGS, find_cuts, probe, read_frames, scan, shots
 from vidstyle.pipeline.images import read_image
 from vidstyle.train.motion import Clip, synthetic_clip
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 EXCERPT = 48
 """Frames of a shot that are kept in memory."""
 SHORT_SIDE = 288
@@ -71,9 +70,14 @@ def read_excerpts(path: Path, short_side: int = SHORT_SIDE) -> list[list[Tensor]
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder by name. Raises InputError where there is no such folder."""
+    return [path for path in listed(folder) if path.suffix.lower() in PICTURE_ENDINGS]
+
+
+def listed(folder: Path) -> list[Path]:
+    """What is in a folder, by name. Raises InputError where there is no such folder."""
     if not folder.is_dir():
         raise InputError(f"no folder {folder}")
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    return sorted(folder.iterdir())
 
 
 def real_clip(excerpt: Sequence[Tensor], size: int, length: int, rng: np.random.Generator, minimum: int) -> Clip:

@@ -85,9 +85,13 @@ def thumbnail(network: Callable[[Tensor, Tensor, Tensor], Tensor], photo: Tensor
     return network(frame, torch.zeros_like(frame), torch.zeros_like(frame[:, :1]))[0]
 
 
+def as_image(picture: Tensor) -> Image.Image:
+    """A picture (3, H, W) in [0, 1] as one of Pillow's."""
+    return Image.fromarray((picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy())
+
+
 def jpeg(picture: Tensor, quality: int) -> bytes:
     """A picture (3, H, W) in [0, 1] as a JPEG file."""
-    pixels = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality, optimize=True)
+    as_image(picture).save(file, "JPEG", quality=quality, optimize=True)
     return file.getvalue()

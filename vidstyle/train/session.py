@@ -15,12 +15,12 @@ from vidstyle.metrics import JUDGE_CONTENT_LAYER, JUDGE_STYLE_LAYERS
 from vidstyle.nets.encoder import Encoder, check_layers, find_weights, load_encoder
 from vidstyle.pipeline.devices import choose_device, choose_precision
 from vidstyle.pipeline.events import Monitor
-from vidstyle.pipeline.images import read_image
+from vidstyle.pipeline.images import read_image, save
+from vidstyle.pipeline.outputs import check_file
 from vidstyle.pipeline.styles import as_name
-from vidstyle.store import publish, temporary_path
 from vidstyle.train.export import export_styles
-from vidstyle.train.footage import Footage, pictures_in, read_excerpts, read_photo
-from vidstyle.train.preview import jpeg, preview_sheet
+from vidstyle.train.footage import Footage, listed, pictures_in, read_excerpts, read_photo
+from vidstyle.train.preview import as_image, preview_sheet
 from vidstyle.train.recurrent import Progress, Training, TrainSettings
 
 T = TypeVar("T")
@@ -60,9 +60,7 @@ def train(
         Interrupted: the monitor wished to stop; the checkpoint has all that was learned.
     """
     output = output.expanduser().absolute()
-    check_output(output)
-    if output.exists() and not may_replace(output):
-        raise OutputError(f"{output} exists: add -y to replace it, or give another name with -o")
+    check_output(output, may_replace)
     pictures = {name: torch.from_numpy(read_image(path)) for name, path in named(paintings).items()}
     where = choose_device(device)
     weights = find_weights(encoder, encoder_weights, monitor.note)
@@ -115,7 +113,7 @@ class Watch:
         now, done = time.monotonic(), progress.step == progress.steps
         if done or now - self.drawn_at >= SHEET_SECONDS:
             self.drawn_at = now
-            write_file(self.sheet, jpeg(preview_sheet(self.training.network, self.pictures, self.photos), 88))
+            save(as_image(preview_sheet(self.training.network, self.pictures, self.photos)), self.sheet)
             losses = ", ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
             self.monitor.note(f"step {progress.step}: {losses}; what it paints now: {self.sheet}")
         if not done and self.monitor.should_stop():
@@ -136,14 +134,11 @@ def named(paintings: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def check_output(output: Path) -> None:
-    """Raise OutputError where a file of styles of this name cannot be made."""
+def check_output(output: Path, may_replace: Callable[[Path], bool]) -> None:
+    """Raise OutputError where a file of styles of this name cannot be made, or may not replace what is there."""
     if output.suffix.lower() != ".safetensors":
         raise OutputError(f"{output.name} is no name of a file of styles: let it end in .safetensors")
-    if not output.parent.is_dir():
-        raise OutputError(f"there is no folder {output.parent}: make it, or give another name with -o")
-    if output.is_dir():
-        raise OutputError(f"{output} is a folder: give the name of a file with -o")
+    check_file(output, "file", may_replace)
 
 
 def read_footage(photos: Path, videos: Path | None, monitor: Monitor) -> Footage:
@@ -163,9 +158,7 @@ def read_footage(photos: Path, videos: Path | None, monitor: Monitor) -> Footage
 
 def movies_in(folder: Path) -> list[Path]:
     """What may be movies in a folder: files, and folders of frames."""
-    if not folder.is_dir():
-        raise InputError(f"no folder {folder}")
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return [path for path in listed(folder) if not path.name.startswith(".")]
 
 
 def readable(paths: Sequence[Path], read: Callable[[Path], T], monitor: Monitor) -> list[T]:
@@ -179,13 +172,3 @@ def readable(paths: Sequence[Path], read: Callable[[Path], T], monitor: Monitor)
         except InputError as error:
             monitor.note(f"left out: {error}")
     return found
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all. OutputError where it cannot be written."""
-    temporary = temporary_path(path)
-    try:
-        temporary.write_bytes(content)
-        publish(temporary, path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
