@@ -26,14 +26,13 @@ from statistics import mean
 import torch
 import torch.nn.functional as F
 from bench_consistency import write_png
-from safetensors.torch import load_file
+from teachers import load_teacher
 from torch import Tensor
 
 from vidstyle.config import OptimizeSettings
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.metrics import judge, warping_error
 from vidstyle.nets.encoder import find_weights, load_encoder
-from vidstyle.nets.teacher import TeacherEncoder
 from vidstyle.pipeline.images import read_image
 from vidstyle.store import mask_to_float, quantize_flow, quantize_mask
 from vidstyle.stylize.base import Prior
@@ -107,11 +106,7 @@ class Painter:
         self.name = f"{options.style}-{self.size[1]}-{options.iterations}"
         self.settings = replace(DEFAULTS, iterations=options.iterations)
         self.encoder = load_encoder("compact", find_weights("compact"), torch.device("cpu"))
-        weights = options.data / "weights"
-        self.teacher = TeacherEncoder(
-            load_file(weights / "vgg19_caffe_conv1_1-conv3_4.safetensors"),
-            load_file(weights / "vgg19_16x_encoder_relu5_1.safetensors"),
-        )
+        self.teacher = load_teacher(options.data / "weights")
 
     def paint(self, sequence: str, temporal_weight: float | None, init: str) -> list[Tensor]:
         """The paintings of all frames; without a temporal weight each by itself."""

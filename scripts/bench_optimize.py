@@ -33,15 +33,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
-from safetensors.torch import load_file
+from teachers import load_teacher
 from torch import Tensor
 
 from vidstyle import losses
 from vidstyle.config import OptimizeSettings
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.media import probe, read_frames, scan
-from vidstyle.nets.encoder import Encoder, ReducedEncoder, find_weights, load_encoder
-from vidstyle.nets.teacher import TeacherEncoder
+from vidstyle.nets.encoder import find_weights, load_encoder
 from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.images import read_image
 from vidstyle.stylize.base import Prior
@@ -216,21 +215,6 @@ def read_scene(movie: Path, first: int, count: int, size: tuple[int, int]) -> Sc
     return scene
 
 
-def load_teacher(data: Path, dtype: torch.dtype) -> Encoder:
-    """The judge's networks with weights of this type."""
-
-    def load(name: str) -> Mapping[str, Tensor]:
-        tensors = load_file(data / "weights" / f"{name}.safetensors")
-        return {
-            key: (channels_last(value) if value.ndim == 4 else value).to(dtype, copy=True)
-            for key, value in tensors.items()
-        }
-
-    exact = load("vgg19_caffe_conv1_1-conv3_4")
-    teacher = TeacherEncoder(exact, load("vgg19_16x_encoder_relu5_1"))
-    return teacher if dtype is torch.float32 else ReducedEncoder(teacher)
-
-
 # ---- the comparison
 
 
@@ -403,7 +387,7 @@ def build_comparisons(args: argparse.Namespace, precision: str) -> list[Comparis
         return OptimizeStylizer(settings, encoder, [style], args.size)
 
     def judged(precision: str) -> OptimizeStylizer:
-        teacher = load_teacher(args.data, getattr(torch, precision))
+        teacher = load_teacher(args.data / "weights", getattr(torch, precision))
         return JudgedStylizer(settings, teacher, [style], args.size)
 
     known = {

@@ -32,7 +32,7 @@ from statistics import mean
 import torch
 from bench_consistency import write_png
 from bench_flicker import read_frames
-from safetensors.torch import load_file
+from teachers import load_teacher
 from torch import Tensor
 
 from vidstyle.config import OptimizeSettings
@@ -40,7 +40,6 @@ from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.metrics import Judge, Judgement, warping_error
 from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
 from vidstyle.nets.style_file import StyleFile, embedded_styles, read_styles
-from vidstyle.nets.teacher import TeacherEncoder
 from vidstyle.nets.transform import ReferenceNet
 from vidstyle.pipeline.images import read_image
 from vidstyle.stylize.base import Prior, State
@@ -221,7 +220,7 @@ def calm_line(name: str, row: Sequence[float]) -> str:
 
 
 def style(file: StyleFile, options: argparse.Namespace) -> bool:
-    judging = teacher(options.data / "weights")
+    judging = load_teacher(options.data / "weights")
     paths = sorted((options.data / "photos").glob("*.jpg"))[-HELD_OUT_PHOTOS:][:: HELD_OUT_PHOTOS // PHOTOS]
     photos = [fitted(torch.from_numpy(read_image(path)), 256, 256) for path in paths[:PHOTOS]]
     side = int(file.notes["settings"]["style_size"])
@@ -252,20 +251,13 @@ def style(file: StyleFile, options: argparse.Namespace) -> bool:
     return max(factors) <= STYLE_FACTOR
 
 
-def teacher(weights: Path) -> TeacherEncoder:
-    return TeacherEncoder(
-        load_file(weights / "vgg19_caffe_conv1_1-conv3_4.safetensors"),
-        load_file(weights / "vgg19_16x_encoder_relu5_1.safetensors"),
-    )
-
-
 class Optimiser:
     """Paints photos by optimisation, 300 iterations, and keeps what it painted: that takes long."""
 
     def __init__(self, options: argparse.Namespace, scale: float) -> None:
         self.name, self.scale, self.out = options.encoder, scale, options.out
         compact = load_encoder("compact", find_weights("compact"), torch.device("cpu"), precision="bfloat16")
-        self.encoder: Encoder = compact if self.name == "compact" else teacher(options.data / "weights")
+        self.encoder: Encoder = compact if self.name == "compact" else load_teacher(options.data / "weights")
 
     def paint(self, label: str, photo: Tensor, picture: Tensor, content_weight: float) -> Tensor:
         path = self.out / f"{label}-{self.name}-{content_weight:g}.png"

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from teachers import load_teacher
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,7 +22,6 @@ from vidstyle.config import OptimizeSettings
 from vidstyle.media import probe, read_frames, scan
 from vidstyle.metrics import Judgement, judge
 from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
-from vidstyle.nets.teacher import TeacherEncoder
 from vidstyle.pipeline.images import read_image
 from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.schedule import Turn
@@ -41,11 +40,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=OptimizeSettings().first_iterations)
     parser.add_argument("--picture", type=Path)
     args = parser.parse_args()
-    weights = args.data / "weights"
-    teacher = TeacherEncoder(
-        load_file(weights / "vgg19_caffe_conv1_1-conv3_4.safetensors"),
-        load_file(weights / "vgg19_16x_encoder_relu5_1.safetensors"),
-    )
+    teacher = load_teacher(args.data / "weights")
     compact = load_encoder("compact", find_weights("compact"), torch.device("cpu"))
     encoders: dict[str, Encoder] = {"compact": compact, "teacher": teacher}
     if args.picture:

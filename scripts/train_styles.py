@@ -16,12 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from teachers import load_teacher
 from torch import Tensor
 
-from vidstyle.nets.encoder import Encoder, ReducedEncoder
 from vidstyle.nets.style_file import embedded_styles, read_styles
-from vidstyle.nets.teacher import TeacherEncoder
 from vidstyle.nets.transform import TransformNet
 from vidstyle.pipeline.images import read_image
 from vidstyle.train.export import export_styles
@@ -60,7 +58,7 @@ def main() -> None:
         return
     settings = TrainSettings(**{name: getattr(args, name) for name in asdict(defaults)})
     paintings = {name: torch.from_numpy(read_image(args.data / "styles" / f"{name}.jpg")) for name in args.styles}
-    encoder = teacher(args.data / "weights", torch.device(args.device), getattr(torch, settings.precision))
+    encoder = load_teacher(args.data / "weights", getattr(torch, settings.precision), args.device)
     training = Training(
         *(settings, paintings, footage(args.data), encoder, torch.device(args.device)),
         checkpoint=args.run / "checkpoint.pt",
@@ -88,22 +86,6 @@ def footage(data: Path) -> Footage:
     photos = [read_photo(path) for path in pictures_in(data / "photos")[:-HELD_OUT_PHOTOS]]
     sequences = sorted(p for p in (data / "sequences").iterdir() if p.is_dir() and p.name not in HELD_OUT_SEQUENCES)
     return Footage(photos, [[read_photo(path) for path in pictures_in(folder)] for folder in sequences])
-
-
-def teacher(weights: Path, device: torch.device, precision: torch.dtype) -> Encoder:
-    """The networks that taught the compact encoder: exact VGG-19 below, its compressed kin above."""
-
-    def load(name: str) -> dict[str, Tensor]:
-        tensors = {key: value.to(precision) for key, value in load_file(weights / name, device=str(device)).items()}
-        # channels_last: the CPU's convolutions are several times faster in it.
-        return {
-            key: value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
-            for key, value in tensors.items()
-        }
-
-    exact = load("vgg19_caffe_conv1_1-conv3_4.safetensors")
-    both = TeacherEncoder(exact, load("vgg19_16x_encoder_relu5_1.safetensors"))
-    return both if precision == torch.float32 else ReducedEncoder(both)
 
 
 def sample_frames() -> list[Tensor]:
