@@ -92,7 +92,7 @@ def _consistency_torch(flow: Tensor, opposite: Tensor, boundaries: bool, smooth:
         c = _blur_torch(c)
     c = c.clamp(0, 1)
     if minimum:
-        c = -F.max_pool2d(-c[None], minimum, stride=1, padding=minimum // 2)[0]
+        c = eroded(c, minimum)
     return c
 
 
@@ -142,3 +142,8 @@ def _blur_torch(c: Tensor) -> Tensor:
             start=torch.zeros_like(c),
         )
     return c
+
+
+def eroded(consistency: Tensor, width: int) -> Tensor:
+    """The minimum of ``(H, W)`` over ``width`` × ``width`` pixels, an odd number."""
+    return -F.max_pool2d(-consistency[None], width, stride=1, padding=width // 2)[0]

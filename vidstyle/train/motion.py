@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidstyle.flow.consistency import eroded
+
 Map = Callable[[Tensor], Tensor]
 """Positions (2, H, W), x and y in pixels → positions."""
 
@@ -183,8 +185,3 @@ def connect(things: list[Thing], t: int, p: Tensor) -> tuple[Tensor, Tensor]:
         trusted = trusted * (~(mixed | uncovered)).float()
     inside = ((target >= 0) & (target <= size - 1)).all(0)
     return target - p, trusted * inside.float()
-
-
-def eroded(consistency: Tensor, width: int) -> Tensor:
-    """The minimum of (H, W) over ``width`` × ``width`` pixels, an odd number."""
-    return -F.max_pool2d(-consistency[None], width, 1, width // 2)[0] if width > 1 else consistency
