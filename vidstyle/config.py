@@ -26,6 +26,9 @@ STYLE_LOSSES = (
 #: Patches are compared at these levels where no others are named: finer ones have too many, coarser ones too few.
 MRF_LAYERS = ("relu3_1", "relu4_1")
 
+#: What names of files end in that hold trained styles: ours, and checkpoints of PyTorch's.
+TRAINED_ENDINGS = (".safetensors", ".pth", ".pt", ".model")
+
 #: Of a network's numbers; auto: what is faster here.
 PRECISIONS = ("auto", "float32", "bfloat16")
 

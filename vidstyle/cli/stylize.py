@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from vidstyle.pipeline.request import Request
 
 DEFAULTS = config.OptimizeSettings()
-TRAINED_ENDINGS = ("", ".safetensors", ".pth", ".pt", ".model")  # of what is a style's name, or a file of them
 SECTIONS = ("stylize", "flow", "shots", "encode")  # tables of a settings file that options belong to
 
 
@@ -157,7 +156,7 @@ def stylize(
 
 def may_be_trained(path: str) -> bool:
     """Whether a style looks like a trained one, which cannot be known for sure before torch is loaded."""
-    return Path(path).suffix.lower() in TRAINED_ENDINGS
+    return Path(path).suffix.lower() in ("", *config.TRAINED_ENDINGS)
 
 
 def build_request(table: dict[str, Any], options: dict[str, Any]) -> Request:

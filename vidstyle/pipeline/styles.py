@@ -14,15 +14,12 @@ from typing import Any
 import platformdirs
 import torch
 
-from vidstyle.config import OptimizeSettings, RecurrentSettings
+from vidstyle.config import TRAINED_ENDINGS, OptimizeSettings, RecurrentSettings
 from vidstyle.errors import InputError, WeightsError
 from vidstyle.nets import fast_neural_style, style_file
 from vidstyle.nets.style_file import embedded_styles
 from vidstyle.nets.weights import read_metadata, read_weights
 from vidstyle.stylize.recurrent import StyleNetwork, TrainedStyle
-
-#: Endings of files that hold trained styles: ours, and checkpoints of PyTorch's.
-ENDINGS = (".safetensors", ".pth", ".pt", ".model")
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def is_known(path: str) -> bool:
 
 def is_trained(path: str) -> bool:
     """Whether this is the name of a trained style, or a file of them; else it is a picture."""
-    return Path(path).suffix.lower() in ENDINGS or is_known(path)
+    return Path(path).suffix.lower() in TRAINED_ENDINGS or is_known(path)
 
 
 def method_for(paths: Sequence[str]) -> str:
@@ -105,7 +102,7 @@ def check_method(method: str, paths: Sequence[str], settings: Any) -> None:
     """Raise InputError where a method does not go with the styles, or with settings of the other one."""
     if method == "recurrent":
         for path in paths:
-            if not is_bare(path) and Path(path).suffix.lower() not in ENDINGS:
+            if not is_bare(path) and Path(path).suffix.lower() not in TRAINED_ENDINGS:
                 raise InputError(
                     f"--method recurrent paints in trained styles, and {path} is a picture: "
                     "leave out --method, or choose a name that `vidstyle styles list` has"
@@ -117,7 +114,7 @@ def check_method(method: str, paths: Sequence[str], settings: Any) -> None:
                 raise InputError(f"{option} is for pictures as styles, not for trained ones: leave it out")
     if method == "optimize":
         for path in paths:
-            if Path(path).suffix.lower() in ENDINGS or (not Path(path).exists() and is_known(path)):
+            if Path(path).suffix.lower() in TRAINED_ENDINGS or (not Path(path).exists() and is_known(path)):
                 raise InputError(f"--method optimize paints in pictures, and {path} is trained: leave out --method")
 
 
@@ -160,8 +157,8 @@ def about_file(path: Path) -> dict[str, Any]:
 
 def load_file(path: Path) -> Loaded:
     """The styles of a file. Raises WeightsError, in one line, where it holds anything else."""
-    if path.suffix.lower() not in ENDINGS and path.exists():
-        raise WeightsError(f"{path} is no file of trained styles: those end in {', '.join(ENDINGS)}")
+    if path.suffix.lower() not in TRAINED_ENDINGS and path.exists():
+        raise WeightsError(f"{path} is no file of trained styles: those end in {', '.join(TRAINED_ENDINGS)}")
     weights = read_weights(path)
     if not all(torch.isfinite(tensor).all() for tensor in weights.tensors.values()):
         raise WeightsError(f"{path} holds weights that are no numbers: its training failed")
