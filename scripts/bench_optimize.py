@@ -60,17 +60,17 @@ CPU = torch.device("cpu")
 class JudgedStylizer(OptimizeStylizer):
     """Paints with the judge's own terms: those of ``vidstyle.metrics.judge``, differentiable."""
 
-    def targets(self, batch: Tensor) -> Targets:
-        targets = super().targets(batch)
+    @torch.no_grad()
+    def targets(self, batch: Tensor, number: int = 0) -> Targets:
+        targets = super().targets(batch, number)
         noise = torch.rand(batch.shape, generator=torch.Generator().manual_seed(0))
         (layer,) = self.settings.content_layers
         empty = self.encoder(channels_last(noise), (layer,))[layer].float()
-        plain = self.encoder(batch, self.settings.style_layers)
-        count = len(self.style_grams)
-        units = {name: count * losses.style_loss(plain[name], gram) for name, gram in self.style_grams.items()}
         # What a term is divided by; a frozen dataclass keeps its cached properties where they can be given.
         targets.__dict__["content_energy"] = {layer: losses.content_loss(empty, targets.content[layer])}
-        targets.__dict__["style_energy"] = units
+        (goal,) = targets.style
+        plain, levels = self.style.features(batch, ()), goal.statistics.items()
+        self.style.weights = {level[1]: 1 / (len(levels) * self.style.loss(plain[level], own)) for level, own in levels}
         return targets
 
 
