@@ -10,6 +10,7 @@ import click
 
 from vidstyle import __version__
 from vidstyle.cli.cache import cache
+from vidstyle.cli.common import keep_freed_memory
 from vidstyle.cli.compare import compare
 from vidstyle.cli.doctor import doctor
 from vidstyle.cli.inspect import inspect
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character shows a question mark
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    keep_freed_memory()
     try:
         cli.main(args=arguments, prog_name="vidstyle", standalone_mode=False)
     except VidstyleError as error:
