@@ -40,6 +40,7 @@ from vidstyle.flow import FlowMethod, backward_warp, consistency_map, flow_metho
 from vidstyle.metrics import short_term_error
 from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
 from vidstyle.nets.weights import read_weights
+from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.images import read_image
 from vidstyle.store import read_flo
 from vidstyle.stylize.base import Prior
@@ -81,11 +82,13 @@ def main() -> None:
     parser.add_argument("--temporal-weight", type=float, default=OptimizeSettings().temporal_weight)
     parser.add_argument("--scenes", nargs="+", choices=SCENES, default=SCENES)
     parser.add_argument("--styles", nargs="+", default=STYLES, help="names in DATA/styles")
+    parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"), help="of painting")
     parser.add_argument("--flows", nargs="+", choices=FLOWS, default=FLOWS)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     pairs = {scene: read_pair(options.data / "flow" / "sintel" / scene, options.width) for scene in options.scenes}
-    bench = Bench(options.data, options.out, options.iterations, options.temporal_weight)
+    precision = choose_precision(options.precision, "cpu")
+    bench = Bench(options.data, options.out / precision, options.iterations, options.temporal_weight, precision)
     results: dict[str, dict[str, float]] = {name: {} for name, arm in ARMS.items() if arm[1] in (None, *options.flows)}
     for style in options.styles:
         for scene, pair in pairs.items():
@@ -102,8 +105,9 @@ def main() -> None:
 class Bench:
     """The paintings, each made once and kept as a PNG, as the program keeps its frames: 8 bits deep."""
 
-    def __init__(self, data: Path, out: Path, iterations: int, temporal_weight: float) -> None:
+    def __init__(self, data: Path, out: Path, iterations: int, temporal_weight: float, precision: str) -> None:
         self.data, self.out = data, out
+        out.mkdir(exist_ok=True)
         self.settings = OptimizeSettings(
             first_init="noise",
             first_iterations=iterations,
@@ -111,7 +115,8 @@ class Bench:
             stop_change=0.0,
             temporal_weight=temporal_weight,
         )
-        self.encoder: Encoder = load_encoder("compact", find_weights("compact"), torch.device("cpu"))
+        weights, cpu = find_weights("compact"), torch.device("cpu")
+        self.encoder: Encoder = load_encoder("compact", weights, cpu, precision=precision)
         raft = read_weights(data / "weights" / RAFT)
         self.flows: dict[str, FlowMethod[Any]] = {
             "dis": flow_method(FlowSettings()),

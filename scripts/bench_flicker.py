@@ -33,6 +33,7 @@ from vidstyle.config import OptimizeSettings
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.metrics import judge, warping_error
 from vidstyle.nets.encoder import find_weights, load_encoder
+from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.images import read_image
 from vidstyle.store import mask_to_float, quantize_flow, quantize_mask
 from vidstyle.stylize.base import Prior
@@ -105,7 +106,8 @@ class Painter:
         self.style = torch.from_numpy(read_image(options.data / "styles" / f"{options.style}.jpg"))
         self.name = f"{options.style}-{self.size[1]}-{options.iterations}"
         self.settings = replace(DEFAULTS, iterations=options.iterations)
-        self.encoder = load_encoder("compact", find_weights("compact"), torch.device("cpu"))
+        weights, cpu = find_weights("compact"), torch.device("cpu")
+        self.encoder = load_encoder("compact", weights, cpu, precision=choose_precision("auto", "cpu"))
         self.teacher = load_teacher(options.data / "weights")
 
     def paint(self, sequence: str, temporal_weight: float | None, init: str) -> list[Tensor]:
