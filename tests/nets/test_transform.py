@@ -7,7 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidstyle.nets.transform import FoldedNet, Layer, ReferenceNet, StyleNorm, TransformNet, phase_matrix, statistics_of
+from vidstyle.nets.transform import (
+    OUTPUT_SCALE,
+    FoldedNet,
+    Layer,
+    ReferenceNet,
+    StyleNorm,
+    TransformNet,
+    phase_matrix,
+    statistics_of,
+)
 
 
 def trained(styles: int = 3, width: int = 16, blocks: int = 2) -> TransformNet:
@@ -114,6 +123,22 @@ def test_the_prior_counts_only_where_it_can_be_trusted() -> None:
     assert torch.equal(network(frame, prior, consistency, BLEND[None]), nothing)
     consistency[:] = 1
     assert (network(frame, prior, consistency, BLEND[None]) - nothing).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize(("opening", "kept"), [(-100.0, 0.3), (100.0, 0.895)])
+def test_the_gate_never_opens_nor_shuts_entirely(opening: float, kept: float) -> None:
+    network = TransformNet(1, width=16, blocks=1).eval()
+    last = network.parts[-1]
+    assert last.bias is not None
+    with torch.no_grad():
+        for weights in (last.weight, last.own, last.bias):
+            assert weights is not None
+            weights.zero_()
+        last.bias[:, 3] = opening / OUTPUT_SCALE
+    frame, prior = torch.rand(2, 1, 3, 16, 16)
+    for trust in (0.0, 0.5, 1.0):  # painted grey
+        painted = network(frame, prior, torch.full_like(frame[:, :1], trust), torch.ones(1, 1))
+        torch.testing.assert_close(painted, torch.lerp(torch.full_like(prior, 0.5), prior, kept * trust))
 
 
 def test_bfloat16_is_close() -> None:

@@ -20,8 +20,9 @@ EPSILON = 1e-4
 """Added to variances: activations are about 1 in size."""
 OUTPUT_SCALE = 0.1
 """Of the last layer, which has no norm: Adam walks in equal steps, and these would be too large for it."""
-MOST_KEPT = 0.85
-"""How much of the prior is kept at most: the rest is painted anew, so that blur and wrong flow fade away."""
+LEAST_KEPT, MOST_KEPT = 0.3, 0.895
+"""How much of the prior is kept where it can be trusted: at least some, which is calmer, and at most so much, for the
+rest is painted anew, so that blur and wrong flow fade away."""
 
 
 # ---- one layer, for several styles
@@ -197,8 +198,8 @@ def paint(
     for first, second in zip(body[::2], body[1::2], strict=True):
         x = x + second(F.relu_(first(x)))
     x = last(F.relu_(up(x))).float() * OUTPUT_SCALE
-    gate = MOST_KEPT * torch.sigmoid(4 * x[:, 3:]) * consistency
-    return torch.lerp(0.5 + x[:, :3], prior, gate)[..., :height, :width]
+    gate = torch.sigmoid(4 * x[:, 3:]) * (MOST_KEPT - LEAST_KEPT) + LEAST_KEPT
+    return torch.lerp(0.5 + x[:, :3], prior, gate * consistency)[..., :height, :width]
 
 
 def padded(x: Tensor) -> Tensor:
