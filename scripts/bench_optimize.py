@@ -37,6 +37,7 @@ from teachers import load_teacher
 from torch import Tensor
 
 from vidstyle import losses
+from vidstyle.cli.common import keep_freed_memory
 from vidstyle.config import OptimizeSettings
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.media import probe, read_frames, scan
@@ -363,6 +364,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="default: torch's")
     parser.add_argument("--clock", choices=("cpu", "wall"), default="wall")
     args = parser.parse_args()
+    keep_freed_memory()  # as the command line does; both profit
     if args.threads:
         torch.set_num_threads(args.threads)
     precision = choose_precision(args.precision, "cpu")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 FIRST_CHANGE = 0.01  # of the pixel that changes most, in the first step, before any curvature is known
-MOST_CHANGE = 0.25  # of any pixel in any step
+MOST_CHANGE = 0.1  # of any pixel in any step
 LEAST_CURVATURE = 1e-4  # cosine between a step and the gradient's change below which the pair teaches nothing
 BOLDNESS = 2.0  # factor on the inverse Hessian before the pairs: its usual scale suits the steepest direction seen
 
