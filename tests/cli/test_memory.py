@@ -16,10 +16,10 @@ import numpy as np
 from vidstyle.cli.common import keep_freed_memory
 if sys.argv[1] == "kept" and not keep_freed_memory():
     raise SystemExit("not glibc")
-np.ones(48 << 20, np.uint8)
+np.ones(24 << 20, np.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
-    np.ones(48 << 20, np.uint8)
+    np.ones(24 << 20, np.uint8)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 

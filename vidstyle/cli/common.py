@@ -19,6 +19,7 @@ from vidstyle.cli.values import Size
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
+KEPT_AT_MOST = 32 << 20  # bytes of one allocation
 
 
 def cache_option(command: Command) -> Command:
@@ -77,14 +78,15 @@ def keep_freed_memory() -> bool:
     """Let the process keep what it frees, where the C library is glibc; whether it is.
 
     Painting allocates and frees the same large tensors in every iteration. By default each goes back to the system, and
-    the next one's pages are faulted in and cleared again: a tenth of the time.
+    the next one's pages are faulted in and cleared again: a tenth of the time. What is larger than ``KEPT_AT_MOST``, in
+    frames of 720p and more, still goes back: kept, its gaps would make memory grow by a tenth.
     """
     m_trim_threshold, m_mmap_threshold = -1, -3  # malloc.h
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library; Windows knows no CDLL(None)
         return False
-    return bool(mallopt(m_mmap_threshold, 1 << 30) and mallopt(m_trim_threshold, (1 << 31) - 1))
+    return bool(mallopt(m_mmap_threshold, KEPT_AT_MOST) and mallopt(m_trim_threshold, (1 << 31) - 1))
 
 
 def let_threads_sleep() -> None:
