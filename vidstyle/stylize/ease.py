@@ -12,7 +12,7 @@ from vidstyle.stylize.base import Prior
 
 # What the other terms add to a pixel's curvature, by their weights, in units of the temporal weight. Total variation:
 # the diagonal of its Hessian (4, where the temporal term has 2/3). With less, pixels that nothing holds overshoot into
-# specks; the most it has, against a checkerboard, is twice that, and takes half as many iterations again. Style and
+# specks; the most it has, against a checkerboard, is twice that, and takes a quarter more iterations. Style and
 # content, which bend the loss in a few directions of all pixels: by trial.
 TV_CURVATURE, PAINT_CURVATURE = 6.0, 1e-5
 
