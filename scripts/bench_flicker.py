@@ -104,10 +104,11 @@ class Painter:
         self.frames, self.motions, self.out = frames, motions, options.out
         self.size = frames[0].shape[2], frames[0].shape[1]
         self.style = torch.from_numpy(read_image(options.data / "styles" / f"{options.style}.jpg"))
-        self.name = f"{options.style}-{self.size[1]}-{options.iterations}"
+        precision = choose_precision("auto", "cpu")
+        self.name = f"{options.style}-{self.size[1]}-{options.iterations}-{precision}"
         self.settings = replace(DEFAULTS, iterations=options.iterations)
         weights, cpu = find_weights("compact"), torch.device("cpu")
-        self.encoder = load_encoder("compact", weights, cpu, precision=choose_precision("auto", "cpu"))
+        self.encoder = load_encoder("compact", weights, cpu, precision=precision)
         self.teacher = load_teacher(options.data / "weights")
 
     def paint(self, sequence: str, temporal_weight: float | None, init: str) -> list[Tensor]:

@@ -69,6 +69,7 @@ class JudgedStylizer(OptimizeStylizer):
         empty = self.encoder(channels_last(noise), (layer,))[layer].float()
         # What a term is divided by; a frozen dataclass keeps its cached properties where they can be given.
         targets.__dict__["content_energy"] = {layer: losses.content_loss(empty, targets.content[layer])}
+        # The levels' weights depend on the frame here; the last one asked for is the one that is painted and measured.
         (goal,) = targets.style
         plain, levels = self.style.features(batch, ()), goal.statistics.items()
         self.style.weights = {level[1]: 1 / (len(levels) * self.style.loss(plain[level], own)) for level, own in levels}

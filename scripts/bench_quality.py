@@ -75,6 +75,7 @@ def paint(style: Path, quality: str, count: int, folder: Path) -> tuple[Path, fl
 
 
 def judged(movie: Path, style: Path, folder: Path) -> str:
+    """Cells of what ``vidstyle compare`` says of a painted movie."""
     start, end = Fraction(FIRST, RATE), Fraction(FIRST + FRAMES, RATE)
     question = Question(str(MOVIE), (str(movie),), Style(str(style)), start=start, end=end)
     ((_, curves),) = compare(question, folder / "cache", Monitor()).movies
