@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ CHANNELS = {
     "relu4_2": 128,
     "relu5_1": 512,
 }
+#: Channels of the trunk at each level, which the heads widen.
+TRUNK = {"relu1_1": 64, "relu2_1": 64, "relu3_1": 96, "relu4_1": 128, "relu4_2": 128, "relu5_1": 128}
 #: How many times each level is coarser than the frame.
 STRIDES = {"relu1_1": 1, "relu2_1": 2, "relu3_1": 4, "relu4_1": 8, "relu4_2": 8, "relu5_1": 16}
 
@@ -85,33 +87,37 @@ class CompactEncoder(nn.Module):
         """Features of ``frames`` at ``layers`` (names of ``CHANNELS``), computed no deeper than needed."""
         wanted = set(layers)
         features: dict[str, Tensor] = {}
-
-        def keep(layer: str, trunk: Tensor) -> bool:
-            """Store ``layer`` if it is wanted; true when nothing deeper is."""
+        for layer, trunk in self.walk(frames):
             if layer in wanted:
-                features[layer] = F.relu(self.heads[layer](trunk))
-            return len(features) == len(wanted)
+                features[layer] = F.relu(self.heads[layer](trunk)) if layer in self.heads else trunk
+            if len(features) == len(wanted):
+                break
+        return features
+
+    def walk(self, frames: Tensor, pooled: list[Tensor] | None = None) -> Iterator[tuple[str, Tensor]]:
+        """The trunk level by level: its name and features ``(N, TRUNK[name], h, w)``, not negative, before any head.
+
+        Args:
+            pooled: what every pooling on the way takes is added to it.
+        """
+
+        def halve(x: Tensor) -> Tensor:
+            if pooled is not None:
+                pooled.append(x)
+            return pool(x)
 
         # The gain only conditions training: edge filters need large weights, and Adam walks in equal steps.
         x = F.relu(self.stem((frames - 0.5) * 8))
-        if "relu1_1" in wanted:
-            features["relu1_1"] = x
-        if len(features) == len(wanted):
-            return features
-        x = self.trunk2a(pool(self.trunk1(self.reduce(x))))
-        if keep("relu2_1", x):
-            return features
-        x = self.trunk3a(pool(self.trunk2b(x)))
-        if keep("relu3_1", x):
-            return features
-        x = self.trunk4a(pool(self.trunk3b(x)))
-        if keep("relu4_1", x):
-            return features
+        yield "relu1_1", x
+        x = self.trunk2a(halve(self.trunk1(self.reduce(x))))
+        yield "relu2_1", x
+        x = self.trunk3a(halve(self.trunk2b(x)))
+        yield "relu3_1", x
+        x = self.trunk4a(halve(self.trunk3b(x)))
+        yield "relu4_1", x
         x = self.trunk4b(x)
-        if keep("relu4_2", x):
-            return features
-        keep("relu5_1", self.trunk5a(pool(self.trunk4c(x))))
-        return features
+        yield "relu4_2", x
+        yield "relu5_1", self.trunk5a(halve(self.trunk4c(x)))
 
 
 def pool(x: Tensor) -> Tensor:
