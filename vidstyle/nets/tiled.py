@@ -42,20 +42,20 @@ class Span:
         return slice(begin, end), slice(begin - offset, end - offset)
 
 
-def spans(size: int, count: int) -> list[Span]:
-    """Divide an axis into at most ``count`` tiles of about the same length."""
+def spans(size: int, count: int, halo: int = HALO) -> list[Span]:
+    """Divide an axis into at most ``count`` tiles of about the same length; ``halo`` is a multiple of ``ALIGNMENT``."""
     step = -(-size // count)
     step = max(ALIGNMENT, -(-step // ALIGNMENT) * ALIGNMENT)
     edges = [*range(0, size, step), size]
     if len(edges) > 2 and edges[-1] - edges[-2] < ALIGNMENT:
         del edges[-2]  # too narrow for the deepest level
-    return [Span(b, e, max(0, b - HALO), min(size, e + HALO)) for b, e in itertools.pairwise(edges)]
+    return [Span(b, e, max(0, b - halo), min(size, e + halo)) for b, e in itertools.pairwise(edges)]
 
 
-def tiles(height: int, width: int, pixels: int = TILE_PIXELS) -> list[tuple[Span, Span]]:
+def tiles(height: int, width: int, pixels: int = TILE_PIXELS, halo: int = HALO) -> list[tuple[Span, Span]]:
     """Tiles (rows, columns) of a frame, about ``pixels`` each: of all such grids the one with the least to compute."""
     count = -(-height * width // pixels)
-    grids = [(spans(height, rows), spans(width, -(-count // rows))) for rows in range(1, count + 1)]
+    grids = [(spans(height, rows, halo), spans(width, -(-count // rows), halo)) for rows in range(1, count + 1)]
     rows, columns = min(grids, key=lambda grid: outer_length(grid[0]) * outer_length(grid[1]))
     return [(row, column) for row in rows for column in columns]
 

@@ -48,6 +48,16 @@ def phase_matrix(kernel: int, mode: str) -> Tensor:
     return matrix
 
 
+def phase_kernel(kernel: Tensor, phases: Tensor) -> Tensor:
+    """A kernel (o, i, k, k) on the enlarged picture → one on the picture itself, (4·o, i, n, n), for pixel shuffle.
+
+    ``phases``: the ``phase_matrix`` of k.
+    """
+    # In two products: taps across, then taps down.
+    across = torch.einsum("bnu,oitu->obitn", phases, kernel)
+    return torch.einsum("amt,obitn->oabimn", phases, across).flatten(0, 2)
+
+
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, enlarge: bool) -> Tensor:
     """A convolution with replicated borders (zeros would be painted as a frame); ``enlarge``: then pixel shuffle ×2."""
     border = weight.shape[-1] // 2
@@ -125,11 +135,7 @@ class Layer(nn.Module):
 
     def by_phase(self, kernel: Tensor) -> Tensor:
         """A kernel on the enlarged picture → one on the picture itself, in the order of pixel shuffle."""
-        if self.phases is None:
-            return kernel
-        # In two products: taps across, then taps down.
-        across = torch.einsum("bnu,oitu->obitn", self.phases, kernel)
-        return torch.einsum("amt,obitn->oabimn", self.phases, across).flatten(0, 2)
+        return phase_kernel(kernel, self.phases) if isinstance(self.phases, Tensor) else kernel
 
     def forward(self, x: Tensor, share: Tensor, met: list[Tensor] | None = None) -> Tensor:
         """``x`` (N, C, h, w) in one blend, each picture normed by its own statistics, which are added to ``met``."""
