@@ -9,13 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidstyle.config import OptimizeSettings
+from vidstyle.config import METHODS, OptimizeSettings, StyleSettings, TransferSettings
+from vidstyle.nets.autoencoder import DECODERS_FILE, Autoencoder, build_decoder
 from vidstyle.nets.calibration import dead_leaves
-from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
+from vidstyle.nets.encoder import Encoder, EncoderOptions, build_compact, find_weights, load_encoder
 from vidstyle.nets.transform import TransformNet
+from vidstyle.nets.weights import embedded, read_weights
 from vidstyle.stylize.base import Prior, Progress, State
 from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.schedule import Turn
+from vidstyle.stylize.smoothing import finish_of
+from vidstyle.stylize.transfer import TransferStylizer
 
 WIDTH, HEIGHT = SIZE = (48, 32)
 #: Few iterations, and weights that stay what they are here when the defaults are tuned.
@@ -85,3 +89,20 @@ def paint(
     turn: Turn = Turn(0, 0),  # noqa: B008 (a tuple)
 ) -> Tensor:
     return stylizer.step(frame, priors, state, turn=turn, seed=seed, progress=progress)[0]
+
+
+@cache
+def autoencoder(method: str) -> Autoencoder:
+    """The encoder and the decoder that a method paints with, as shipped."""
+    compact = build_compact(read_weights(find_weights("compact")), EncoderOptions())
+    decoder = build_decoder(method, read_weights(embedded(DECODERS_FILE)))
+    return Autoencoder(compact, decoder, torch.device("cpu"))
+
+
+def transfer(method: str, *styles: Tensor, size: tuple[int, int] = SIZE, shares: Any = None, **changes: Any) -> Any:
+    """A ``TransferStylizer`` of a method: adain, wct or photo."""
+    many = tuple(StyleSettings() for _ in styles or (0,))
+    settings = METHODS[method](styles=many, **changes)  # type: ignore[call-arg]
+    assert isinstance(settings, TransferSettings)
+    at = shares or (lambda number: [1.0] * len(many))
+    return TransferStylizer(settings, autoencoder(method), styles or (style(),), size, at, finish_of(settings))

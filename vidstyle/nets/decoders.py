@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidstyle.nets.compact import TRUNK, BorderConv, Residual
+from vidstyle.nets.compact import TRUNK, BorderConv, Rectifier, Residual
 from vidstyle.nets.transform import convolve, phase_kernel, phase_matrix
 
 LEVELS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -38,7 +38,7 @@ class Enlarge(nn.Module):
 
 def rectified(*layers: nn.Module) -> nn.Sequential:
     """The layers, each with a rectifier after it."""
-    return nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))
+    return nn.Sequential(*(part for layer in layers for part in (layer, Rectifier())))
 
 
 class Decoder(nn.Module):
