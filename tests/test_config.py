@@ -246,7 +246,7 @@ def test_the_content_key_sees_each_styles_options_but_not_its_path() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (minimal(method="cubist"), "--method is one of optimize, recurrent, none; not 'cubist'"),
+        (minimal(method="cubist"), "--method is one of optimize, recurrent, adain, wct, photo, none; not 'cubist'"),
         (minimal(colour=1), "the settings has no 'colour'; it has movie, output"),
         (minimal(stylize={"sytle_weight": 1}), "[stylize] has no 'sytle_weight'; it has encoder, "),
         (minimal(method="none", stylize={"seed": 1}), "[stylize] has no 'seed'; it has no settings"),

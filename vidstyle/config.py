@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from vidstyle.errors import InputError
 
@@ -219,6 +219,71 @@ class RecurrentSettings:
 
 
 @dataclass(frozen=True)
+class TransferSettings:
+    """What all methods have in common that give a frame's features the statistics of any picture, in one pass."""
+
+    levels: tuple[str, ...] = ("relu4_1",)  # of the compact encoder, in the order that they are changed in
+    transform: str = "adain"  # what becomes of the features: see vidstyle.stylize.moments
+    strength: float = 1.0  # 0: the frame as it is; 1: all of the style
+    fusion: float = 0.3  # share of the warped painting before in each frame, where it can be trusted
+    precision: str = "auto"  # of the networks: float32, bfloat16, or auto, which is what is faster here
+    styles: tuple[StyleSettings, ...] = (StyleSettings(),)
+    keep_colors: str = "none"  # none; luminance: only light and dark of what is painted; match: fit the styles' colours
+
+    _LEVELS: ClassVar[tuple[str, ...]] = ("relu4_1",)
+    _TRANSFORMS: ClassVar[tuple[str, ...]] = ("adain",)
+
+    def __post_init__(self) -> None:
+        one_of("--precision", self.precision, PRECISIONS)
+        one_of("--keep-colors", self.keep_colors, ("none", "luminance", "match"))
+        one_of("--transform", self.transform, self._TRANSFORMS)
+        if not self.levels:
+            raise InputError(f"--levels needs at least one of {', '.join(self._LEVELS)}")
+        for level in self.levels:
+            one_of("--levels", level, self._LEVELS)
+        for name, most in (("strength", 1.0), ("fusion", 0.95)):
+            if not 0 <= getattr(self, name) <= most:
+                raise InputError(f"--{name} is at least 0 and at most {most:g}, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class AdaInSettings(TransferSettings):
+    """Huang, Belongie 2017: mean and deviation of every channel."""
+
+
+@dataclass(frozen=True)
+class WctSettings(TransferSettings):
+    """Li et al. 2017: whitening and colouring, level by level."""
+
+    levels: tuple[str, ...] = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")
+    transform: str = "wct"
+    fusion: float = 0.5
+
+    _LEVELS: ClassVar[tuple[str, ...]] = STYLE_LAYERS
+    _TRANSFORMS: ClassVar[tuple[str, ...]] = ("wct", "adain", "whiten", "color")
+
+
+@dataclass(frozen=True)
+class PhotoSettings(TransferSettings):
+    """Li et al. 2018: whitening and colouring with unpooling, then what follows the frame's own edges."""
+
+    levels: tuple[str, ...] = ("relu4_1", "relu3_1", "relu2_1")
+    transform: str = "wct"
+    fusion: float = 0.5
+    smoothing: str = "guided"  # guided: a guided filter; closed-form: the paper's solve; none
+    affinity: float = 0.999  # closed-form: how far pixels of alike colour are made alike, below 1
+
+    _LEVELS: ClassVar[tuple[str, ...]] = STYLE_LAYERS[1:4]
+    _TRANSFORMS: ClassVar[tuple[str, ...]] = ("wct", "adain")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("--smoothing", self.smoothing, ("guided", "closed-form", "none"))
+        if not 0 < self.affinity < 1:
+            raise InputError(f"--affinity is more than 0 and less than 1, such as 0.999, not {self.affinity}")
+
+
+@dataclass(frozen=True)
 class NoneSettings:
     """Pass every frame through unpainted: shows what the rest of the pipeline does to a movie."""
 
@@ -234,12 +299,15 @@ class EncodeSettings:
 
 
 #: The settings of any method.
-StylizeSettings = OptimizeSettings | RecurrentSettings | NoneSettings
+StylizeSettings = OptimizeSettings | RecurrentSettings | AdaInSettings | WctSettings | PhotoSettings | NoneSettings
 
 #: The methods that ``--method`` chooses from, and the settings that each takes.
-METHODS: dict[str, type[OptimizeSettings] | type[RecurrentSettings] | type[NoneSettings]] = {
+METHODS: dict[str, type[StylizeSettings]] = {
     "optimize": OptimizeSettings,
     "recurrent": RecurrentSettings,
+    "adain": AdaInSettings,
+    "wct": WctSettings,
+    "photo": PhotoSettings,
     "none": NoneSettings,
 }
 
@@ -252,6 +320,10 @@ METHOD_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "flow": {"preset": "fast"},
         "consistency": {"motion_boundaries": False, "smooth": False, "minimum_filter": 7},
     },
+    # Flow as fast as the painting.
+    "adain": {"flow": {"preset": "fast"}},
+    "wct": {"flow": {"preset": "fast"}},
+    "photo": {"flow": {"preset": "fast"}},
     "none": {},
 }
 

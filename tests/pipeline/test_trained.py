@@ -128,8 +128,8 @@ def test_a_job_file_holds_the_name_and_all_settings() -> None:
         (["a.jpg"], {"method": "recurrent"}, "--method recurrent paints in trained styles, and a.jpg is a picture"),
         (["red"], {"method": "optimize"}, "--method optimize paints in pictures, and red is trained"),
         (["x.pth"], {"method": "optimize"}, "--method optimize paints in pictures, and x.pth is trained"),
-        (["red"], {"stylize": {"iterations": 3}}, "--iterations is for pictures as styles"),
-        (["red"], {"stylize": {"offsets": [1, 10]}}, "--long-term is for pictures as styles"),
+        (["red"], {"stylize": {"iterations": 3}}, "--iterations is for --method optimize, not for recurrent"),
+        (["red"], {"stylize": {"offsets": [1, 10]}}, "--long-term is for --method optimize, not for recurrent"),
         (["red"], {"stylize": {"keep_colors": "match"}}, "--keep-colors match is for pictures as styles"),
         (["red"], {"stylize": {"keep_colors": "sepia"}}, "--keep-colors is one of none, luminance; not 'sepia'"),
         (["red"], {"stylize": {"sepia": 1}}, "[stylize] has no 'sepia'; it has precision, styles"),
@@ -373,7 +373,7 @@ def test_an_optimisation_may_begin_with_a_trained_style(empty: Work) -> None:
 
 
 def test_what_begins_must_be_a_trained_style(empty: Work) -> None:
-    with pytest.raises(InputError, match="--start-style is for pictures"):
+    with pytest.raises(InputError, match="--start-style is for --method optimize"):
         request("red", start_style="green")
     with pytest.raises(InputError, match="there is no style 'blurred'"):
         empty.plan(start_style="blurred")

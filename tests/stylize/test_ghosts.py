@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 
-from tests.stylize.scene import encoder, ignore, picture, style
+from tests.stylize.scene import encoder, ignore, picture, style, transfer
 from vidstyle.config import OptimizeSettings
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.store import frame_to_float, quantize_frame
-from vidstyle.stylize.base import Prior
+from vidstyle.stylize.base import Prior, State, Stylizer
 from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.schedule import Turn
 
@@ -45,14 +46,18 @@ def paint_clip(
     keep: Callable[[Tensor], Tensor] = stored,
     settings: OptimizeSettings = SETTINGS,
     moves: bool = True,
+    one_pass: str | None = None,
 ) -> list[Tensor]:
     """Paint the frames of a shot, each from the one before as it was kept, along flow that is estimated.
 
-    Without ``moves`` nothing is taken to move: a fault.
+    Without ``moves`` nothing is taken to move: a fault. ``one_pass``: by this method instead of optimisation.
     """
-    stylizer = OptimizeStylizer(settings, encoder(), (style(),), SIZE)
+    stylizer: Stylizer = OptimizeStylizer(settings, encoder(), (style(),), SIZE)
+    if one_pass:
+        stylizer = transfer(one_pass, size=SIZE, fusion=0.5)
     method = DIS()
     painted: list[Tensor] = []
+    state: State | None = None
     for number, frame in enumerate(frames):
         priors = []
         if number:
@@ -60,7 +65,9 @@ def paint_clip(
             back, there = method.estimate(now, before), method.estimate(before, now)
             warped = backward_warp(painted[-1], back) if moves else painted[-1]
             priors = [Prior(painted[-1], warped, trust(consistency_map(back, there)))]
-        painted.append(keep(stylizer.step(frame, priors, None, turn=Turn(0, number), seed=number, progress=ignore)[0]))
+        turn = Turn(0, number)
+        result, state = stylizer.step(frame, priors, state, turn=turn, seed=number, progress=ignore)
+        painted.append(keep(result))
     return painted
 
 
@@ -80,14 +87,14 @@ def square_at(left: int, light: float) -> tuple[Tensor, Tensor]:
     return frame, there
 
 
-def ghost(trust: Trust, moves: bool = True) -> float:
+def ghost(trust: Trust, moves: bool = True, one_pass: str | None = None) -> float:
     """How much of what a square looked like stays where it was: 0 nothing, 1 all.
 
     The same scene with a bright square and with a grey one: what has come into view is the same in both.
     """
     clips = [[square_at(left, light) for left in (20, 28, 36)] for light in (0.75, 0.4)]
     uncovered = clips[0][0][1] & ~clips[0][2][1]
-    one, other = (paint_clip([frame for frame, _ in clip], trust, moves=moves) for clip in clips)
+    one, other = (paint_clip([frame for frame, _ in clip], trust, moves=moves, one_pass=one_pass) for clip in clips)
     before, after = ((one[n] - other[n])[:, uncovered] for n in (0, 2))
     return ((after * before).sum() / before.square().sum()).item()
 
@@ -95,6 +102,14 @@ def ghost(trust: Trust, moves: bool = True) -> float:
 def test_what_is_uncovered_keeps_nothing_of_what_covered_it() -> None:
     assert abs(ghost(measured)) < 0.1
     assert ghost(blind, moves=False) > 0.5
+
+
+@pytest.mark.parametrize("method", ["adain", "wct", "photo"])
+def test_one_pass_leaves_no_ghosts_either(method: str) -> None:
+    """Beside a frame that is painted from nothing: what the square looks like changes the frame's statistics, too."""
+    alone = ghost(torch.zeros_like, one_pass=method)
+    assert abs(ghost(measured, one_pass=method) - alone) < 0.1
+    assert ghost(blind, moves=False, one_pass=method) - alone > 0.2
 
 
 # ---- what rests

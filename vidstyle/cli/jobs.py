@@ -40,7 +40,7 @@ def resume(
 
     root = cache_root(cache_dir)
     found = find_job(root, job)
-    if found.asked.get("method") == "recurrent":
+    if found.asked.get("method") not in ("optimize", "none"):
         let_threads_sleep()
     # An output that might be replaced when the job began may be replaced when it goes on.
     granted = True if found.may_replace and overwrite is None else overwrite

@@ -26,7 +26,7 @@ from vidstyle.cli.common import (
     stop_on_signals,
 )
 from vidstyle.cli.display import Display
-from vidstyle.cli.values import Levels, Offsets, Rate, StyleValue, Time
+from vidstyle.cli.values import Levels, Names, Offsets, Rate, StyleValue, Time
 from vidstyle.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
               help="The movie, picture or folder (with a /) of PNGs to write  [default: MOVIE-STYLE here]")  # fmt: skip
 @overwrite_option
 @click.option("--method", type=click.Choice(list(config.METHODS)), default=None,
-              help="How frames are painted  [default: optimize in pictures, recurrent in trained styles]")  # fmt: skip
+              help="How frames are painted: docs/methods.md  "
+                   "[default: optimize in pictures, recurrent in trained styles]")  # fmt: skip
 @click.option("--quality", type=click.Choice(list(config.QUALITIES)), default=None,
               help="Pictures only: how thoroughly; other options go before it  [default: standard]")  # fmt: skip
 @click.option("--width", type=int, help="Work at this width, in pixels  [default: the movie's]")
@@ -88,6 +89,16 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
          help="Frames back that a frame is held to, such as 1,10,20,40  [default: 1]")  # fmt: skip
 @setting("stylize", "passes", type=int,
          help="Times to go through every shot, forward and backward in turn  [default: 1]")  # fmt: skip
+@setting("stylize", "strength", type=float, help="adain, wct, photo: of the style, 0 to 1  [default: 1]")
+@setting("stylize", "fusion", type=float,
+         help="adain, wct, photo: share of the painting before in each frame  [default: 0.5; adain: 0.3]")  # fmt: skip
+@setting("stylize", "levels", type=Names(),
+         help="wct, photo: levels to change, in order  [default: relu4_1 to relu1_1; photo: to relu2_1]")  # fmt: skip
+@setting("stylize", "transform", type=click.Choice(["wct", "adain", "whiten", "color"]),
+         help="wct, photo: what becomes of a level; docs/methods.md  [default: wct]")  # fmt: skip
+@setting("stylize", "smoothing", type=click.Choice(["guided", "closed-form", "none"]),
+         help="photo: how edges are followed; closed-form is the paper's, and slow  [default: guided]")  # fmt: skip
+@setting("stylize", "affinity", type=float, help="photo, closed-form: how firmly, below 1  [default: 0.999]")
 @setting("stylize", "seed", type=int, help="Of the random numbers  [default: 0]")
 @setting("stylize", "encoder", type=click.Choice(["compact", "vgg19"]),
          help="The network that sees style and content  [default: compact, which is built in]")  # fmt: skip
@@ -142,7 +153,8 @@ def stylize(
         raise click.UsageError("--no-cache goes with neither --cache-dir nor --cache-limit")
     table = read_settings(settings_file) if settings_file else {}
     file_limit = table.pop("cache_limit", None)
-    if any(may_be_trained(style["path"]) for style in options.get("styles") or table.get("styles", ())):
+    in_one_go = (options.get("method") or table.get("method")) in ("adain", "wct", "photo")
+    if in_one_go or any(may_be_trained(style["path"]) for style in options.get("styles") or table.get("styles", ())):
         let_threads_sleep()
     request = build_request(table, options)
     if "quality" in table and request.method != "optimize" and not quiet:

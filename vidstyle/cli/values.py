@@ -45,6 +45,15 @@ class Offsets(click.ParamType):
         return [int(number) for number in value.split(",")]
 
 
+class Names(click.ParamType):
+    """Names with commas between them, as a list."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        return value if isinstance(value, list) else [name.strip() for name in value.split(",")]
+
+
 class Rate(click.ParamType):
     """Frames per second: "25", "23.976" or "30000/1001"; a Fraction."""
 

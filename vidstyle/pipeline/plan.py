@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidstyle.config import RAFT_METHODS, NoneSettings, OptimizeSettings, RecurrentSettings
+from vidstyle.config import RAFT_METHODS, NoneSettings, OptimizeSettings, RecurrentSettings, TransferSettings
 from vidstyle.errors import InputError
 from vidstyle.media import (
     PICTURE_ENDINGS,
@@ -24,8 +24,9 @@ from vidstyle.media import (
     probe,
     scan,
 )
+from vidstyle.nets.autoencoder import DECODERS_FILE
 from vidstyle.nets.encoder import find_weights
-from vidstyle.nets.weights import fetch
+from vidstyle.nets.weights import embedded, fetch
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image
@@ -174,11 +175,14 @@ def assemble(
 
 def find_all_weights(request: Request, say: Callable[[str], None] | None = None) -> Weights:
     """The weight files that the request takes; ``say`` as for ``find_weights``."""
-    return Weights(encoder_weights(request, say), flow_weights(request, say))
+    decoders = embedded(DECODERS_FILE) if isinstance(request.stylize, TransferSettings) else None
+    return Weights(encoder_weights(request, say), flow_weights(request, say), decoders)
 
 
 def encoder_weights(request: Request, say: Callable[[str], None] | None = None) -> Path | None:
     """The weight file of the request's encoder, if its method takes one; ``say`` as for ``find_weights``."""
+    if isinstance(request.stylize, TransferSettings):
+        return find_weights("compact")
     if not isinstance(request.stylize, OptimizeSettings):
         return None
     given = request.encoder_weights

@@ -23,6 +23,7 @@ from vidstyle.config import (
     ShotSettings,
     StyleSettings,
     StylizeSettings,
+    TransferSettings,
     one_of,
     with_method_defaults,
     with_quality,
@@ -94,12 +95,17 @@ class Request:
         if not isinstance(self.stylize, NoneSettings) and not self.styles:
             raise InputError("no style given: add --style PAINTING.jpg, or a name that `vidstyle styles list` has")
         for style in self.styles:
-            if style.name is not None and (isinstance(self.stylize, OptimizeSettings) or is_bare(style.path)):
+            is_picture = isinstance(self.stylize, OptimizeSettings | TransferSettings)
+            if style.name is not None and (is_picture or is_bare(style.path)):
                 raise InputError(f"--style {style.path}: name= is for a file of several trained styles")
         if isinstance(self.stylize, RecurrentSettings):
             self.check_trained()
         if self.start_style and not isinstance(self.stylize, OptimizeSettings):
-            raise InputError("--start-style is for pictures as styles: a trained style paints in one go")
+            raise InputError(f"--start-style is for --method optimize: {self.method} paints in one go")
+        if self.encoder_weights and isinstance(self.stylize, TransferSettings):
+            raise InputError(
+                f"--encoder-weights is for --method optimize: {self.method} has decoders for its own encoder"
+            )
         if self.flow_weights and self.flow.method not in RAFT_METHODS:
             raise InputError(f"--flow-weights is for --flow {' or '.join(RAFT_METHODS)}, not for {self.flow.method}")
 
@@ -144,7 +150,9 @@ def why_method(request: Request) -> str | None:
         what = f"{listed} is a trained style" if len(names) == 1 else f"{listed} are trained styles"
         return f"{what}: a network paints each frame in one go"
     what = f"{listed} is a picture" if len(names) == 1 else f"{listed} are pictures"
-    return f"{what}: frames are painted by optimisation (trained styles, `vidstyle styles list`, are many times faster)"
+    if isinstance(request.stylize, TransferSettings):
+        return f"{what}: --method {request.method} paints each frame in one go"
+    return f"{what}: frames are painted by optimisation (--method wct and adain, and trained styles, are far faster)"
 
 
 def request_to_plain(request: Request) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Inputs:
     device: str  # cpu, cuda or mps: results differ between kinds, not between cards
     masks: tuple[str, ...] = ()  # of the styles that have one, in order
     start: tuple[str, ...] = ()  # of the trained style that frames begin in: its file's digest, and its name
+    decoders: tuple[str, ...] = ()  # of the file that holds them
     flow: tuple[str, ...] = ()  # what flow is made from besides frames; nothing for DIS
     precision: str = "float32"  # of the network's numbers, as chosen: what "auto" means differs between machines
 
@@ -53,6 +54,7 @@ class Weights:
 
     encoder: Path | None = None
     flow: Path | None = None
+    decoders: Path | None = None
 
 
 def digest_inputs(request: Request, store: Store, weights: Weights, device: str) -> Inputs:
@@ -64,6 +66,7 @@ def digest_inputs(request: Request, store: Store, weights: Weights, device: str)
         masks=tuple(file_digest(Path(style.mask), memo) for style in request.styles if style.mask),
         weights=None if weights.encoder is None else file_digest(weights.encoder, memo),
         start=start_inputs(request, memo),
+        decoders=() if weights.decoders is None else (file_digest(weights.decoders, memo),),
         precision=stylize_precision(request, device),
     )
 
@@ -141,7 +144,7 @@ class Stages:
         extent = self.schedule.extent(pass_number, shot)
         flow = (self.consistency_key,) if extent else ()  # what looks at no other frame takes no flow
         inputs = (self.decode_key, *flow, *self.inputs.styles, str(self.inputs.weights), *self.inputs.masks)
-        inputs += self.inputs.start
+        inputs += self.inputs.start + self.inputs.decoders
         # What was asked for is not what counts, but what was chosen.
         chosen = dataclasses.replace(settings, precision="auto")
         return self.key("stylize", pass_settings(chosen, pass_number), *inputs, *map(str, extent))

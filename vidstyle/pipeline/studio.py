@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 from vidstyle import __version__
-from vidstyle.config import NoneSettings, RecurrentSettings, StyleSettings
+from vidstyle.config import NoneSettings, RecurrentSettings, StyleSettings, TransferSettings
 from vidstyle.errors import PaintError
 from vidstyle.flow import FlowMethod, flow_method
 from vidstyle.media import find_ffmpeg
-from vidstyle.nets.encoder import EncoderOptions, check_layers, load_encoder
+from vidstyle.nets.autoencoder import Autoencoder, build_decoder
+from vidstyle.nets.encoder import EncoderOptions, build_compact, check_layers, load_encoder
 from vidstyle.nets.tiled import TiledEncoder
 from vidstyle.nets.weights import read_weights
 from vidstyle.pipeline.budget import Budget
@@ -36,6 +37,8 @@ from vidstyle.stylize.none import NoneStylizer
 from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.recurrent import RecurrentStylizer
 from vidstyle.stylize.schedule import Turn
+from vidstyle.stylize.smoothing import finish_of
+from vidstyle.stylize.transfer import TransferStylizer
 
 
 class Studio(contextlib.AbstractContextManager["Studio"]):
@@ -55,7 +58,7 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         self.consistencies = Consistencies(stages.consistency, self.flows, request.consistency, tools)
         self.masks = Masks(plan, tools)
         # Beside optimisation it would not be noticed: there flow takes a hundredth of the time.
-        self.ahead = Ahead() if isinstance(request.stylize, RecurrentSettings) else None
+        self.ahead = Ahead() if isinstance(request.stylize, RecurrentSettings | TransferSettings) else None
         self.recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
         self.stylizer: Callable[[], Stylizer] = cache(lambda: build_stylizer(plan, self.device, self.masks))
         self.painters = {
@@ -123,11 +126,17 @@ def build_stylizer(plan: Plan, device: torch.device, masks: Masks) -> Stylizer:
         trained = trained_styles([(style.path, style.trained_name) for style in plan.request.styles])
         keeps = settings.keep_colors == "luminance"
         return RecurrentStylizer(trained, shares, device, getattr(torch, precision), keeps)
+    images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
     assert plan.weights.encoder is not None
+    if isinstance(settings, TransferSettings):
+        assert plan.weights.decoders is not None
+        decoder = build_decoder(plan.request.method, read_weights(plan.weights.decoders))
+        compact = build_compact(read_weights(plan.weights.encoder), EncoderOptions())
+        autoencoder = Autoencoder(compact, decoder, device, getattr(torch, precision))
+        return TransferStylizer(settings, autoencoder, images, plan.size, shares, finish_of(settings))
     options = EncoderOptions(settings.pooling, settings.normalized)
     encoder = TiledEncoder(load_encoder(settings.encoder, plan.weights.encoder, device, options, precision))
     check_layers(encoder, (*settings.content_levels, *settings.style_levels))
-    images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
     return OptimizeStylizer(settings, encoder, images, plan.size, shares, start_painter(plan, device))
 
 

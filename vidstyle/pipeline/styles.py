@@ -14,7 +14,7 @@ from typing import Any
 import platformdirs
 import torch
 
-from vidstyle.config import TRAINED_ENDINGS, OptimizeSettings, RecurrentSettings
+from vidstyle.config import METHODS, TRAINED_ENDINGS
 from vidstyle.errors import InputError, WeightsError
 from vidstyle.nets import fast_neural_style, style_file
 from vidstyle.nets.style_file import embedded_styles
@@ -99,23 +99,23 @@ def method_for(paths: Sequence[str]) -> str:
 
 
 def check_method(method: str, paths: Sequence[str], settings: Any) -> None:
-    """Raise InputError where a method does not go with the styles, or with settings of the other one."""
-    if method == "recurrent":
-        for path in paths:
-            if not is_bare(path) and Path(path).suffix.lower() not in TRAINED_ENDINGS:
-                raise InputError(
-                    f"--method recurrent paints in trained styles, and {path} is a picture: "
-                    "leave out --method, or choose a name that `vidstyle styles list` has"
-                )
-        ours, theirs = (kind.__dataclass_fields__ for kind in (RecurrentSettings, OptimizeSettings))
-        for name in settings if isinstance(settings, Mapping) else ():
-            if name in theirs and name not in ours:
-                option = "--long-term" if name == "offsets" else f"--{name.replace('_', '-')}"
-                raise InputError(f"{option} is for pictures as styles, not for trained ones: leave it out")
-    if method == "optimize":
-        for path in paths:
-            if Path(path).suffix.lower() in TRAINED_ENDINGS or (not Path(path).exists() and is_known(path)):
-                raise InputError(f"--method optimize paints in pictures, and {path} is trained: leave out --method")
+    """Raise InputError where a method does not go with the styles, or with settings of another one."""
+    if method == "none":
+        return
+    for path in paths:
+        is_file_of_styles = Path(path).suffix.lower() in TRAINED_ENDINGS
+        if method == "recurrent" and not is_bare(path) and not is_file_of_styles:
+            raise InputError(
+                f"--method recurrent paints in trained styles, and {path} is a picture: "
+                "leave out --method, or choose a name that `vidstyle styles list` has"
+            )
+        if method != "recurrent" and (is_file_of_styles or (not Path(path).exists() and is_known(path))):
+            raise InputError(f"--method {method} paints in pictures, and {path} is trained: leave out --method")
+    for name in settings if isinstance(settings, Mapping) else ():
+        takers = [other for other, kind in METHODS.items() if name in kind.__dataclass_fields__]
+        if takers and method not in takers:
+            option = "--long-term" if name == "offsets" else f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} is for --method {' or '.join(takers)}, not for {method}: leave it out")
 
 
 def unknown(name: str) -> str:

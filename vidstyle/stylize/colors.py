@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -47,6 +49,11 @@ def match_colors(style: Tensor, frame: Tensor) -> Tensor:
     transform = power(torch.cov(theirs), 0.5) @ power(torch.cov(ours), -0.5)
     matched = transform @ (ours - ours.mean(1, keepdim=True)) + theirs.mean(1, keepdim=True)
     return matched.clamp(0, 1).to(style).view(style.shape)
+
+
+#: How a style is fitted to the frame that is painted in it, where colours are kept. The colours of a frame as a whole
+#: change no faster than the movie does, so nothing needs to be carried from frame to frame.
+FITTED_STYLES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"luminance": match_luma, "match": match_colors}
 
 
 def power(covariance: Tensor, exponent: float) -> Tensor:

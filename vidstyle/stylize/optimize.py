@@ -14,7 +14,7 @@ from vidstyle import losses
 from vidstyle.config import OptimizeSettings
 from vidstyle.nets.encoder import Encoder
 from vidstyle.stylize.base import Prior, Progress, State
-from vidstyle.stylize.colors import grey, luma, match_colors, match_luma, with_luma
+from vidstyle.stylize.colors import FITTED_STYLES, grey, luma, with_luma
 from vidstyle.stylize.ease import pixel_ease
 from vidstyle.stylize.minimize import minimize
 from vidstyle.stylize.mixing import Shares
@@ -166,11 +166,6 @@ class OptimizeStylizer:
             times.append(time.monotonic() - started)
         seconds = min(times)
         return seconds * self.settings.first_iterations, seconds * self.settings.iterations
-
-
-#: How a style is fitted to the frame that is painted in it, where colours are kept. The colours of a frame as a whole
-#: change no faster than the movie does, so nothing needs to be carried from frame to frame.
-FITTED_STYLES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"luminance": match_luma, "match": match_colors}
 
 
 def noise(shape: tuple[int, ...], seed: int) -> Tensor:

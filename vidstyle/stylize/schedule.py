@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from vidstyle.config import NoneSettings, OptimizeSettings, RecurrentSettings, StylizeSettings
+from vidstyle.config import NoneSettings, OptimizeSettings, StylizeSettings
 
 Shot = tuple[int, int]  # half-open range of frame numbers
 
@@ -168,6 +168,6 @@ def schedule_of(settings: StylizeSettings) -> Schedule:
     """How the method with these settings goes through a shot."""
     if isinstance(settings, NoneSettings):
         return Independent()
-    if isinstance(settings, RecurrentSettings):
+    if not isinstance(settings, OptimizeSettings):
         return Forward()
     return Alternating(settings.passes) if settings.passes > 1 else Forward(settings.offsets)

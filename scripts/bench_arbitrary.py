@@ -1,0 +1,314 @@
+"""The methods that paint in any picture's style in one pass: how near, how calm, how fast, in how much memory.
+
+    python scripts/bench_arbitrary.py style --data ../shared/data --out OUT
+    python scripts/bench_arbitrary.py calm --data ../shared/data
+    python scripts/bench_arbitrary.py speed --data ../shared/data
+    python scripts/bench_arbitrary.py memory --methods wct
+
+style   the judge's style and content on photos held out, in styles that nothing was trained on, beside the optimiser
+        (--optimize-photos of them) and the 16× compressed WCT decoders with their own encoders, levels 5 to 1.
+        Also draws sheet.png: contents × styles for every method.
+calm    warping error on the sequences held out, beside the same network frame by frame, and the judge's style of both.
+speed   whole jobs, file to file with cold caches, at 640×360.
+memory  the most memory that a process takes that paints one 4K frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from teachers import load_teacher
+from torch import Tensor
+from torch.nn import functional as F
+from train_decoders import HELD_OUT_PHOTOS, HELD_OUT_SEQUENCES, UNSEEN_STYLES
+
+from vidstyle.config import METHODS, OptimizeSettings, TransferSettings
+from vidstyle.flow import DIS, backward_warp, consistency_map
+from vidstyle.metrics import Judge, Judgement, warping_error
+from vidstyle.nets.autoencoder import DECODERS_FILE, Autoencoder, build_decoder
+from vidstyle.nets.encoder import EncoderOptions, build_compact, find_weights, load_encoder
+from vidstyle.nets.teacher import SMALL_PLAN
+from vidstyle.nets.weights import embedded, read_weights
+from vidstyle.pipeline.images import read_image
+from vidstyle.stylize.base import Prior, State
+from vidstyle.stylize.moments import StyleMoments, moments_of, wct
+from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.schedule import Turn
+from vidstyle.stylize.smoothing import finish_of
+from vidstyle.stylize.style import resize_style
+from vidstyle.stylize.transfer import TransferStylizer
+
+ONE_PASS = ("adain", "wct", "photo")
+SEEN_STYLES = ("starry-night", "great-wave")  # on the sheet beside the unseen ones
+FRAMES = 12  # of each sequence
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["style", "calm", "speed", "memory"])
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/arbitrary"))
+    parser.add_argument("--photos", type=int, default=10)
+    parser.add_argument("--optimize-photos", type=int, default=2)
+    parser.add_argument("--methods", nargs="+", default=list(ONE_PASS))
+    parser.add_argument("--size", type=int, nargs=2, default=(3840, 2160), help="of the frame of memory")
+    parser.add_argument("--fusion", type=float, help="of calm; default: the settings'")
+    parser.add_argument("--precision", default="bfloat16")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    {"style": bench_style, "calm": bench_calm, "speed": bench_speed, "memory": bench_memory}[args.what](args)
+
+
+# ---- painters
+
+
+def picture(path: Path) -> Tensor:
+    return torch.from_numpy(read_image(path))
+
+
+def transfer(method: str, style: Tensor, size: tuple[int, int], precision: str, **changes: float) -> TransferStylizer:
+    settings = METHODS[method]()
+    assert isinstance(settings, TransferSettings)
+    settings = replace(settings, **changes)  # type: ignore[arg-type]
+    compact = build_compact(read_weights(find_weights("compact")), EncoderOptions())
+    decoder = build_decoder(method, read_weights(embedded(DECODERS_FILE)))
+    both = Autoencoder(compact, decoder, torch.device("cpu"), getattr(torch, precision))
+    return TransferStylizer(settings, both, [style], size, lambda number: [1.0], finish_of(settings))
+
+
+def optimizer(style: Tensor, size: tuple[int, int], precision: str) -> OptimizeStylizer:
+    encoder = load_encoder("compact", find_weights("compact"), torch.device("cpu"), None, precision)
+    return OptimizeStylizer(OptimizeSettings(), encoder, [style], size)
+
+
+def still(stylizer: TransferStylizer | OptimizeStylizer, frame: Tensor) -> Tensor:
+    return stylizer.step(frame, (), None, turn=Turn(0, 0), seed=0, progress=lambda share: None)[0]
+
+
+class Compressed:
+    """WCT with the 16× compressed encoders and decoders of collaborative distillation, relu5_1 to relu1_1."""
+
+    def __init__(self, weights: Path) -> None:
+        names = {level: f"relu{level}_1" for level in (5, 4, 3, 2, 1)}
+        self.encoders = {k: load_file(weights / f"vgg19_16x_encoder_{n}.safetensors") for k, n in names.items()}
+        self.decoders = {k: load_file(weights / f"vgg19_16x_decoder_{n}.safetensors") for k, n in names.items()}
+
+    def encode(self, x: Tensor, level: int) -> Tensor:
+        """The network's own channels, without the wide heads."""
+        weights = self.encoders[level]
+        x = F.conv2d(x, weights["conv0.weight"], weights["conv0.bias"])
+        for name, conv, pooled in SMALL_PLAN:
+            x = F.max_pool2d(x, 2) if pooled else x
+            x = F.relu(F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), weights[f"{conv}.weight"], weights[f"{conv}.bias"]))
+            if name == f"relu{level}_1":
+                return x
+        raise ValueError(level)
+
+    def decode(self, x: Tensor, level: int) -> Tensor:
+        weights = self.decoders[level]
+        convs = [name for name, _ in sorted_convs(weights)]
+        for number, name in enumerate(convs):
+            x = F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), weights[f"{name}.weight"], weights[f"{name}.bias"])
+            if number < len(convs) - 1:
+                x = F.relu(x)
+            if name.endswith("1") and name[-2] > "1":  # conv51, conv41 …: where the encoder pools
+                x = F.interpolate(x, scale_factor=2, mode="nearest")
+        return x
+
+    @torch.no_grad()
+    def __call__(self, frame: Tensor, style: Tensor) -> Tensor:
+        x = frame[None]
+        for level in (5, 4, 3, 2, 1):
+            content, wanted = self.encode(x, level)[0], self.encode(style, level)[0]
+            changed = wct(moments_of(content), StyleMoments(moments_of(wanted)))(content)
+            x = self.decode(changed[None], level).clamp(0, 1)
+        return x[0]
+
+
+def sorted_convs(weights: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
+    """The decoder's convolutions in the order in which they run: the deepest first."""
+    found = {name.removesuffix(".weight"): value for name, value in weights.items() if name.endswith(".weight")}
+    return sorted(found.items(), key=lambda item: item[0], reverse=True)
+
+
+# ---- how near
+
+
+def bench_style(args: argparse.Namespace) -> None:
+    args.out.mkdir(parents=True, exist_ok=True)
+    judging = load_teacher(args.data / "weights")
+    photos = [square(picture(path)) for path in sorted((args.data / "photos").glob("*.jpg"))[-HELD_OUT_PHOTOS:]]
+    photos = photos[:: HELD_OUT_PHOTOS // args.photos][: args.photos]
+    compressed = Compressed(args.data / "weights")
+    said: dict[str, list[Judgement]] = {}
+    sheet: dict[str, list[list[Tensor]]] = {}
+    for name in (*UNSEEN_STYLES, *SEEN_STYLES):
+        style = picture(args.data / "styles" / f"{name}.jpg")
+        resized = resize_style(style, (256, 256), 1.0)
+        painters = {method: transfer(method, style, (256, 256), args.precision) for method in args.methods}
+        methods: dict[str, Callable[[Tensor], Tensor]] = {
+            method: (lambda frame, painter=painter: still(painter, frame)) for method, painter in painters.items()
+        }
+        methods["16x"] = lambda frame, style=resized: compressed(frame, style)
+        slow = optimizer(style, (256, 256), args.precision)
+        methods["optimize"] = lambda frame, painter=slow: still(painter, frame)
+        judge = Judge(judging, resized[0])
+        for number, photo in enumerate(photos):
+            for method, paint in methods.items():
+                if method == "optimize" and number >= args.optimize_photos:
+                    continue
+                painted = paint(photo)
+                if number < 4:
+                    sheet.setdefault(method, []).append([photo, painted])
+                if name in UNSEEN_STYLES:
+                    said.setdefault(method, []).append(judge(photo, [painted])[0])
+                    if number < args.optimize_photos:
+                        said.setdefault(f"{method}, first {args.optimize_photos}", []).append(said[method][-1])
+    print(f"{len(photos)} photos × {len(UNSEEN_STYLES)} unseen styles, 256×256, {args.precision}")
+    print("| method | style | content |\n|---|---|---|")
+    for method, judgements in said.items():
+        style_mean, content = (np.mean([getattr(j, kind) for j in judgements]) for kind in ("style", "content"))
+        print(f"| {method} | {style_mean:.3f} | {content:.3f} |")
+    draw(sheet, args.out / "sheet.png")
+
+
+def square(photo: Tensor, side: int = 256) -> Tensor:
+    return photo[:, :side, :side].contiguous()
+
+
+def draw(sheet: dict[str, list[list[Tensor]]], path: Path) -> None:
+    """A row per method, a column per style and content."""
+    width = max(len(pairs) for pairs in sheet.values())
+    contents = [pair[0] for pair in max(sheet.values(), key=len)]
+    rows = [torch.cat(contents, 2)]
+    for pairs in sheet.values():
+        row = torch.cat([pair[1] for pair in pairs], 2)
+        rows.append(F.pad(row, (0, width * contents[0].shape[2] - row.shape[2])))
+    pixels = F.interpolate(torch.cat(rows, 1)[None], scale_factor=0.5, mode="area")[0]
+    Image.fromarray((pixels.clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()).save(path)
+
+
+# ---- how calm
+
+
+def bench_calm(args: argparse.Namespace) -> None:
+    """Every sequence in an unseen style of its own."""
+    judging = load_teacher(args.data / "weights")
+    print(f"{FRAMES} frames of each sequence, {args.precision}; × 10⁻⁴")
+    print(
+        "| method | sequence, style | movie | frame by frame | fused | ratio | style | style, fused |\n|" + "---|" * 8
+    )
+    ratios: dict[str, list[float]] = {}
+    for sequence, name in zip(HELD_OUT_SEQUENCES, UNSEEN_STYLES, strict=True):
+        frames = [picture(path) for path in sorted((args.data / "sequences" / sequence).glob("*.jpg"))[:FRAMES]]
+        size = frames[0].shape[2], frames[0].shape[1]
+        pairs = [follow(b, a) for a, b in pairwise(frames)]
+        style = picture(args.data / "styles" / f"{name}.jpg")
+        judge = Judge(judging, resize_style(style, size, 1.0)[0])
+        for method in args.methods:
+            changes = {} if args.fusion is None else {"fusion": args.fusion}
+            stylizer = transfer(method, style, size, args.precision, **changes)
+            plain, fused = paint_clip(stylizer, frames, []), paint_clip(stylizer, frames, pairs)
+            errors = [1e4 * clip_error(clip, pairs) for clip in (frames, plain, fused)]
+            looks = [np.mean([judge(frames[n], [clip[n]])[0].style for n in (4, 8)]) for clip in (plain, fused)]
+            ratios.setdefault(method, []).append(errors[2] / errors[1])
+            numbers = " | ".join(f"{error:.1f}" for error in errors)
+            row = f"{numbers} | {ratios[method][-1]:.2f} | {looks[0]:.3f} | {looks[1]:.3f}"
+            print(f"| {method} | {sequence}, {name} | {row} |", flush=True)
+    for method, found in ratios.items():
+        print(f"{method}: {np.mean(found):.2f}")
+
+
+Pair = tuple[Tensor, Tensor]  # backward flow and consistency
+
+
+def follow(now: Tensor, before: Tensor) -> Pair:
+    dis = DIS("fast")
+    one, other = dis.prepare(now), dis.prepare(before)
+    back, there = dis.estimate(one, other), dis.estimate(other, one)
+    return back, consistency_map(back, there)
+
+
+def paint_clip(stylizer: TransferStylizer, frames: Sequence[Tensor], pairs: Sequence[Pair]) -> list[Tensor]:
+    """As the program does; without ``pairs`` every frame by itself."""
+    painted: list[Tensor] = []
+    state: State | None = None
+    for number, frame in enumerate(frames):
+        priors = []
+        if number and pairs:
+            flow, consistency = pairs[number - 1]
+            priors = [Prior(painted[-1], backward_warp(painted[-1], flow), consistency)]
+        carried = state if pairs else None
+        result, state = stylizer.step(frame, priors, carried, turn=Turn(0, number), seed=0, progress=lambda share: None)
+        painted.append((result * 255).round() / 255)
+    return painted
+
+
+def clip_error(clip: Sequence[Tensor], pairs: Sequence[Pair]) -> float:
+    errors = [warping_error(b, a, *pair) for a, b, pair in zip(clip, clip[1:], pairs, strict=False)]
+    return float(np.mean(errors))
+
+
+# ---- how fast
+
+
+def bench_speed(args: argparse.Namespace) -> None:
+    clip, style = args.data / "clips" / "cockatoo.mp4", args.data / "styles" / "cafe-terrace.jpg"
+    print("| method | frames/s | seconds | frames |\n|---|---|---|---|")
+    variants = {name: ["--method", name] for name in args.methods}
+    if "photo" in variants:
+        variants["photo, closed form"] = [*variants["photo"], "--smoothing", "closed-form"]
+    for name, options in variants.items():
+        seconds, count = [], 12 if "closed" in name else 48
+        for frames in (count // 4, count):
+            with tempfile.TemporaryDirectory() as folder:
+                command = [
+                    *(sys.executable, "-m", "vidstyle", "stylize", str(clip), "--style", str(style), *options),
+                    *("--width", "640", "--height", "360", "--end", f"{frames / 20:g}", "-q"),
+                    *("-o", f"{folder}/out.mp4", "--cache-dir", f"{folder}/cache", "--no-cuts"),
+                ]
+                started = time.monotonic()
+                subprocess.run(command, check=True, capture_output=True)
+                seconds.append(time.monotonic() - started)
+        done = count - count // 4
+        rate = done / (seconds[1] - seconds[0])  # what starting takes is in both
+        print(f"| {name} | {rate:.2f} | {seconds[1]:.1f} | {count} |", flush=True)
+
+
+# ---- in how much memory
+
+
+def bench_memory(args: argparse.Namespace) -> None:
+    """Each method in a process of its own."""
+    if len(args.methods) > 1:
+        for method in args.methods:
+            command = [sys.executable, __file__, "memory", "--methods", method, "--precision", args.precision]
+            subprocess.run([*command, "--size", *map(str, args.size)], check=True)
+        return
+    width, height = args.size
+    frame = F.interpolate(torch.rand(1, 3, height // 40, width // 40), size=(height, width), mode="bicubic")[0]
+    stylizer = transfer(args.methods[0], torch.rand(3, 400, 600), (width, height), args.precision)
+    started = time.monotonic()
+    still(stylizer, frame.clamp(0, 1))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    said = {"method": args.methods[0], "peak_gb": round(peak, 2), "seconds": round(time.monotonic() - started, 1)}
+    print(json.dumps({**said, "size": f"{width}×{height}", "precision": args.precision}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Any style in one pass, by statistics of features: AdaIN, WCT and photorealistic transfer, stable over time.
+
+A frame's features at a level are given the statistics of the styles (vidstyle.stylize.moments) and decoded; several
+levels follow one another, the deepest first. What keeps it from flickering is the same for all: the content's own
+statistics are approached over some frames instead of measured anew, and the result is fused with the warped frame that
+was painted before, where that can be trusted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidstyle.config import TransferSettings
+from vidstyle.nets.autoencoder import Autoencoder, Piece, View
+from vidstyle.nets.compact import STRIDES
+from vidstyle.stylize.base import CANVAS, Prior, Progress, State
+from vidstyle.stylize.colors import FITTED_STYLES, luma, with_luma
+from vidstyle.stylize.mixing import Shares
+from vidstyle.stylize.moments import TRANSFORMS, Affine, Moments, StyleMoments, moments_of
+from vidstyle.stylize.schedule import Turn
+from vidstyle.stylize.style import resize_style
+
+PACE = 0.2
+"""How far held statistics move to those of a new frame: a change of light is followed within some ten frames."""
+GRAIN, MOST_GAIN = 2, 1.6
+"""Of what fusing evens out: its size in pixels to each side, and how much it is strengthened at most."""
+LEAST_AREA = 1e-4  # share of the frame below which a style is not painted: of so little there are no statistics
+
+#: Of each style, by level.
+StyleTable = Sequence[dict[str, StyleMoments]]
+#: Makes of a frame and its painting, both ``(3, H, W)``, the painting that is shown.
+Finish = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the frame with statistics of its own, painted in a blend of styles: (number, share), shares sum to 1.
+
+    ``area`` ``(H, W)`` in [0, 1]; None: the whole frame. ``name`` is what its statistics go by in the state.
+    """
+
+    name: str
+    blend: tuple[tuple[int, float], ...]
+    area: Tensor | None = None
+
+    def on(self, features: Tensor, piece: Piece) -> Tensor | None:
+        """The area on the grid of a piece's features ``(C, h, w)``."""
+        if self.area is None:
+            return None
+        rows, columns = piece.tile
+        stride = STRIDES[piece.level]
+        tile = self.area[None, None, rows, columns]
+        padded = F.pad(tile, (0, -tile.shape[-1] % stride, 0, -tile.shape[-2] % stride), mode="replicate")
+        return F.avg_pool2d(padded, stride)[0, 0, : features.shape[1], : features.shape[2]]
+
+
+def regions_of(shares: Shares) -> list[Region]:
+    """The whole frame in one blend, or one region for each style that has an area somewhere."""
+    if isinstance(shares[0], Tensor):
+        areas = [(number, share) for number, share in enumerate(shares) if isinstance(share, Tensor)]
+        return [Region(f"style {n}", ((n, 1.0),), area) for n, area in areas if float(area.mean()) > LEAST_AREA]
+    weights = [float(share) for share in shares]
+    return [Region("all", tuple((n, w / sum(weights)) for n, w in enumerate(weights) if w > 0))]
+
+
+class TransferStylizer:
+    """Paints with an encoder, a decoder, and an affine map of features between them.
+
+    Args:
+        settings: levels, transform, strength and how firmly a frame keeps to the one before.
+        autoencoder: on the device that frames are on.
+        styles: one image ``(3, h, w)`` in [0, 1] for each of ``settings.styles``.
+        size: ``(width, height)`` of the frames, which the strokes' size follows.
+        shares_at: what each style has of a frame, by the frame's number.
+        finish: what comes last; None: nothing.
+    """
+
+    def __init__(
+        self,
+        settings: TransferSettings,
+        autoencoder: Autoencoder,
+        styles: Sequence[Tensor],
+        size: tuple[int, int],
+        shares_at: Callable[[int], Shares],
+        finish: Finish | None = None,
+    ) -> None:
+        self.settings, self.autoencoder, self.shares_at, self.finish = settings, autoencoder, shares_at, finish
+        self.transform = TRANSFORMS[settings.transform]
+        scales = [style.scale for style in settings.styles]
+        self.images = [resize_style(image, size, scale) for image, scale in zip(styles, scales, strict=True)]
+        self.device = styles[0].device
+
+    @cached_property
+    def styles(self) -> StyleTable:
+        """The statistics of the styles as they are: taken once for a movie."""
+        return [self.measure(image) for image in self.images]
+
+    def measure(self, image: Tensor) -> dict[str, StyleMoments]:
+        """The statistics of a style ``(1, 3, h, w)``."""
+        views = (self.autoencoder.view(image[0], level) for level in self.settings.levels)
+        return {view.level: StyleMoments(moments_in(view, Region("all", ()))) for view in views}
+
+    @torch.inference_mode()
+    def step(
+        self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress
+    ) -> tuple[Tensor, State | None]:
+        progress(0.0)
+        keeps = self.settings.keep_colors
+        styles = self.styles
+        if keeps == "match":
+            styles = [self.measure(FITTED_STYLES[keeps](image, frame[None])) for image in self.images]
+        painted, held = self.paint(frame, regions_of(self.shares_at(turn.frame)), styles, state or {}, progress)
+        painted = fused(painted, priors, self.settings.fusion)
+        if self.finish is not None:
+            painted = self.finish(frame, painted).clamp(0, 1)
+        if keeps != "luminance":
+            return painted, held or None
+        canvas = (painted * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
+        return with_luma(frame, luma(painted)), {**held, CANVAS: canvas}
+
+    def paint(
+        self, frame: Tensor, regions: Sequence[Region], styles: StyleTable, state: State, progress: Progress
+    ) -> tuple[Tensor, State]:
+        """A frame through all levels, and the statistics that it was painted with."""
+        painted, held = frame, State()
+        for number, level in enumerate(self.settings.levels):
+            progress(number / len(self.settings.levels))
+            view = self.autoencoder.view(painted, level)
+            maps = []
+            for region in regions:
+                name = f"{level} {region.name}"
+                content = held_moments(moments_in(view, region), state.get(name))
+                held[name] = packed(content)
+                maps.append(self.map(content, [(styles[n][level], share) for n, share in region.blend]))
+            painted = view.changed(lambda piece: mapped(piece, regions, maps)).clamp(0, 1)  # noqa: B023 (used at once)
+        return painted, held
+
+    def map(self, content: Moments, blend: Sequence[tuple[StyleMoments, float]]) -> Affine:
+        """What features with these statistics go through: the maps to each style, by their shares."""
+        maps = [(self.transform(content, style), share) for style, share in blend]
+        matrix = torch.stack([share * single.matrix for single, share in maps]).sum(0)
+        offset = torch.stack([share * single.offset for single, share in maps]).sum(0)
+        return Affine(matrix, offset).blended(self.settings.strength)
+
+    def seconds_per_frame(self, size: tuple[int, int]) -> tuple[float, float]:
+        """Timed on a noisy frame, in all styles at once."""
+        frame = torch.rand((3, size[1], size[0]), generator=torch.Generator().manual_seed(0)).to(self.device)
+        blend = [Region("all", tuple((n, 1 / len(self.images)) for n in range(len(self.images))))]
+        times = []
+        with torch.inference_mode():
+            for _ in range(2):  # the first one warms up
+                started = time.monotonic()
+                painted, _ = self.paint(frame, blend, self.styles, {}, lambda share: None)
+                painted = painted if self.finish is None else self.finish(frame, painted)
+                _ = painted.sum().item()  # waits for a GPU
+                times.append(time.monotonic() - started)
+        return times[1], times[1]
+
+
+def moments_in(view: View, region: Region) -> Moments:
+    """The statistics of a region of a picture, of all its pieces together."""
+    found: Moments | None = None
+    for piece in view.pieces():
+        rows, columns = piece.inside(STRIDES[view.level])
+        area = region.on(piece.features, piece)
+        own = moments_of(piece.features[:, rows, columns], None if area is None else area[rows, columns])
+        found = own if found is None else found + own
+    assert found is not None
+    return found
+
+
+def mapped(piece: Piece, regions: Sequence[Region], maps: Sequence[Affine]) -> Tensor:
+    """A piece's features, each region through its map; what is nobody's stays as it is."""
+    if len(regions) == 1 and regions[0].area is None:
+        return maps[0](piece.features)
+    result = piece.features.clone()
+    for region, affine in zip(regions, maps, strict=True):
+        area = region.on(piece.features, piece)
+        assert area is not None
+        result += area.to(result) * (affine(piece.features) - piece.features)
+    return result
+
+
+def held_moments(measured: Moments, before: Tensor | None) -> Moments:
+    """Those to paint with: as measured where a shot, or a region in it, begins; else the last ones moved that way."""
+    if before is None:
+        return measured
+    earlier = before.to(measured.mean)
+    return Moments(measured.weight, earlier[:, 0], earlier[:, 1:]).towards(measured, PACE)
+
+
+def packed(moments: Moments) -> Tensor:
+    """As the state carries them: (C, 1 + C), the mean before the covariance, float32."""
+    return torch.cat([moments.mean[:, None], moments.covariance], 1).float().cpu()
+
+
+def fused(painted: Tensor, priors: Sequence[Prior], share: float) -> Tensor:
+    """``painted`` ``(3, H, W)`` with ``share`` of the warped prior in it, as far as that can be trusted.
+
+    Grain that does not lie alike in both averages out; the contrast that is lost with it, in the frame as a whole, is
+    put back.
+    """
+    if not priors or share == 0:
+        return painted
+    mixed = torch.lerp(painted, priors[0].warped, share * priors[0].consistency)
+    detail, wanted = detail_of(mixed), detail_of(painted)
+    gain = (wanted.std() / detail.std().clamp_min(1e-6)).clamp(1, MOST_GAIN)
+    return (mixed + (gain - 1) * detail).clamp(0, 1)
+
+
+def detail_of(picture: Tensor) -> Tensor:
+    """``(3, H, W)`` without what is larger than strokes' grain."""
+    side = 2 * GRAIN + 1
+    return picture - F.avg_pool2d(picture[None], side, 1, GRAIN, count_include_pad=False)[0]
