@@ -55,6 +55,7 @@ from vidstyle.stylize.transfer import TransferStylizer
 ONE_PASS = ("adain", "wct", "photo")
 SEEN_STYLES = ("starry-night", "great-wave")  # on the sheet beside the unseen ones
 FRAMES = 12  # of each sequence
+SHOWN = 4  # photos on the sheet
 
 
 def main() -> None:
@@ -171,9 +172,11 @@ def bench_style(args: argparse.Namespace) -> None:
         for number, photo in enumerate(photos):
             for method, paint in methods.items():
                 if method == "optimize" and number >= args.optimize_photos:
+                    if number < SHOWN:
+                        sheet[method].append([photo, torch.ones_like(photo)])
                     continue
                 painted = paint(photo)
-                if number < 4:
+                if number < SHOWN:
                     sheet.setdefault(method, []).append([photo, painted])
                 if name in UNSEEN_STYLES:
                     said.setdefault(method, []).append(judge(photo, [painted])[0])
@@ -193,12 +196,8 @@ def square(photo: Tensor, side: int = 256) -> Tensor:
 
 def draw(sheet: dict[str, list[list[Tensor]]], path: Path) -> None:
     """A row per method, a column per style and content."""
-    width = max(len(pairs) for pairs in sheet.values())
-    contents = [pair[0] for pair in max(sheet.values(), key=len)]
-    rows = [torch.cat(contents, 2)]
-    for pairs in sheet.values():
-        row = torch.cat([pair[1] for pair in pairs], 2)
-        rows.append(F.pad(row, (0, width * contents[0].shape[2] - row.shape[2])))
+    contents = [pair[0] for pair in next(iter(sheet.values()))]
+    rows = [torch.cat(contents, 2), *(torch.cat([pair[1] for pair in pairs], 2) for pairs in sheet.values())]
     pixels = F.interpolate(torch.cat(rows, 1)[None], scale_factor=0.5, mode="area")[0]
     Image.fromarray((pixels.clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()).save(path)
 
