@@ -13,19 +13,20 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from train_encoder import augmented, crop, read_picture
+from train_encoder import augmented, crop, descend, read_picture, relative_error, save_checkpoint
 
+from vidstyle.nets.autoencoder import DECODERS
 from vidstyle.nets.compact import CompactEncoder, parameter_count
 from vidstyle.nets.decoders import LEVELS, Decoder, UnpoolingDecoder
-from vidstyle.nets.encoder import COMPACT_FILE
-from vidstyle.nets.weights import embedded, read_weights, write_weights
+from vidstyle.nets.encoder import EncoderOptions, build_compact, find_weights
+from vidstyle.nets.weights import read_weights, write_weights
 
 UNSEEN_STYLES = ("cafe-terrace", "poppies", "sunflowers", "tahiti")  # of every figure: never trained on
 HELD_OUT_SEQUENCES = ("bmx-trees", "camel", "libby", "soapbox")
@@ -74,11 +75,6 @@ def described(encoder: CompactEncoder, frames: Tensor, deepest: str, pooled: lis
 class Features:
     trunk: Mapping[str, Tensor]
     wide: Mapping[str, Tensor]  # through the heads: what VGG-19 would say
-
-
-def relative_error(found: Tensor, wanted: Tensor) -> Tensor:
-    """Σ(found − wanted)² / Σ wanted²."""
-    return (found.float() - wanted.float()).square().sum() / wanted.float().square().sum()
 
 
 # ---- what each part learns
@@ -181,13 +177,6 @@ def lesson(part: str, data: Data, encoder: CompactEncoder, network: nn.Module) -
     return Reconstruction(data, encoder, network, LEVELS if part == "wct" else LEVELS[1:4])
 
 
-PARTS: dict[str, Callable[[], nn.Module]] = {
-    "wct": lambda: Decoder("relu5_1"),
-    "photo": UnpoolingDecoder,
-    "adain": lambda: Decoder("relu4_1", residuals=1, picture_level=False),
-}
-
-
 # ---- training
 
 
@@ -195,7 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with photos, sequences and styles")
     parser.add_argument("--run", type=Path, default=Path("runs/decoders"), help="checkpoints go here")
-    parser.add_argument("--part", choices=list(PARTS), default="wct")
+    parser.add_argument("--part", choices=list(DECODERS), default="wct")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -212,15 +201,14 @@ def main() -> None:
 
 
 def load_compact() -> CompactEncoder:
-    encoder = CompactEncoder()
-    encoder.load_state_dict({k: v.float() for k, v in read_weights(embedded(COMPACT_FILE)).tensors.items()})
+    encoder = build_compact(read_weights(find_weights("compact")), EncoderOptions())
     return encoder.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def train(args: argparse.Namespace) -> None:
     args.run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
-    network = PARTS[args.part]().to(memory_format=torch.channels_last)
+    network = DECODERS[args.part]().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE, betas=(0.9, 0.99))
     checkpoint, step, seconds = args.run / f"{args.part}.pt", 0, 0.0
     if checkpoint.exists():
@@ -237,19 +225,12 @@ def train(args: argparse.Namespace) -> None:
             group["lr"] = learning_rate(step, args.steps)
         with torch.autocast("cpu", torch.bfloat16):
             losses = learn.losses(np.random.default_rng((args.seed, step)))
-        optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        descend(losses, network, optimizer, averages)
         step += 1
-        for name, value in losses.items():
-            averages[name] = 0.98 * averages.get(name, value.item()) + 0.02 * value.item()
         if step % 100 == 0 or step == args.steps:
             seconds = time.monotonic() - started
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-            temporary = checkpoint.with_suffix(".tmp")
-            torch.save({**state, "step": step, "steps": args.steps, "seconds": seconds}, temporary)
-            temporary.replace(checkpoint)
+            save_checkpoint(checkpoint, {**state, "step": step, "steps": args.steps, "seconds": seconds})
             said = "  ".join(f"{name} {value:.4f}" for name, value in averages.items())
             print(f"step {step}  {seconds:.0f} s  {said}", flush=True)
 
@@ -262,7 +243,7 @@ def learning_rate(step: int, steps: int) -> float:
 @torch.no_grad()
 def report(args: argparse.Namespace) -> None:
     """PSNR in dB of photos held out, through encoder and decoder."""
-    network = PARTS[args.part]()
+    network = DECODERS[args.part]()
     saved = torch.load(args.run / f"{args.part}.pt", weights_only=True)
     network.load_state_dict(saved["network"])
     encoder, found = load_compact(), {}
@@ -283,7 +264,7 @@ def report(args: argparse.Namespace) -> None:
 def export(run: Path, path: Path) -> None:
     """All parts as one file of half precision."""
     tensors, about = {}, {}
-    for part in PARTS:
+    for part in DECODERS:
         saved = torch.load(run / f"{part}.pt", weights_only=True)
         tensors |= {f"{part}.{name}": value.half() for name, value in saved["network"].items()}
         about[part] = f"{saved['step']} steps, {saved['seconds'] / 60:.0f} min"

@@ -13,13 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.io import ImageReadMode, decode_image
 
@@ -144,12 +145,9 @@ def augmented(patch: Tensor, pictures: list[Tensor], rng: np.random.Generator) -
     return patch
 
 
-def relative_errors(student: dict[str, Tensor], teacher: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Σ(F − T)² / ΣT² per level."""
-    return {
-        layer: (student[layer].float() - target).square().sum() / target.square().sum()
-        for layer, target in teacher.items()
-    }
+def relative_error(found: Tensor, wanted: Tensor) -> Tensor:
+    """Σ(F − T)² / ΣT²."""
+    return (found.float() - wanted.float()).square().sum() / wanted.float().square().sum()
 
 
 def learning_rate(step: int, steps: int) -> float:
@@ -184,32 +182,33 @@ def train(args: argparse.Namespace, teacher: Teacher) -> None:
         with torch.autocast(torch.device(args.device).type, torch.bfloat16):
             targets = {layer: value.float() for layer, value in teacher(frames).items()}
             features = student(frames, CHANNELS)
-        errors = relative_errors(features, targets)
-        optimizer.zero_grad()
-        sum(errors.values()).backward()  # type: ignore[union-attr]
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        optimizer.step()
+        errors = {layer: relative_error(features[layer], target) for layer, target in targets.items()}
+        descend(errors, student, optimizer, averages)
         step += 1
-        for layer, error in errors.items():
-            averages[layer] = 0.98 * averages.get(layer, error.item()) + 0.02 * error.item()
         if step % 250 == 0 or step == args.steps:
             seconds = time.monotonic() - started
-            save_checkpoint(checkpoint, student, optimizer, step, seconds)
+            state = {"student": student.state_dict(), "optimizer": optimizer.state_dict()}
+            save_checkpoint(checkpoint, {**state, "step": step, "seconds": seconds})
             line = " ".join(f"{layer} {error:.4f}" for layer, error in averages.items())
             print(f"step {step}  {seconds:.0f} s  {line}", flush=True)
 
 
-def save_checkpoint(
-    path: Path, student: CompactEncoder, optimizer: torch.optim.Optimizer, step: int, seconds: float
+def descend(
+    losses: Mapping[str, Tensor], network: nn.Module, optimizer: torch.optim.Optimizer, averages: dict[str, float]
 ) -> None:
+    """One step down the sum of ``losses``, each of which goes into its running average."""
+    optimizer.zero_grad()
+    sum(losses.values()).backward()  # type: ignore[union-attr]
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    for name, loss in losses.items():
+        averages[name] = 0.98 * averages.get(name, loss.item()) + 0.02 * loss.item()
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Whole or not at all."""
     temporary = path.with_suffix(".tmp")
-    state = {
-        "student": student.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-        "seconds": seconds,
-    }
-    torch.save(state, temporary)
+    torch.save(dict(state), temporary)
     temporary.replace(path)
 
 
