@@ -311,6 +311,9 @@ METHODS: dict[str, type[StylizeSettings]] = {
     "none": NoneSettings,
 }
 
+#: Those that paint a frame in one pass of a network, beside which flow and ffmpeg count.
+IN_ONE_PASS = tuple(name for name, kind in METHODS.items() if kind not in (OptimizeSettings, NoneSettings))
+
 #: Settings of other stages that a method goes best with, by section; those that are given go first. The network was
 #: trained with flow that is as fast as itself, and with a mask of its own (Ruder 2018): whatever lies near an edge of
 #: what can be trusted is painted anew, and what moves differently from its neighbours is not held against it.

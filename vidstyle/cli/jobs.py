@@ -20,6 +20,7 @@ from vidstyle.cli.common import (
 )
 from vidstyle.cli.display import Display
 from vidstyle.cli.stylize import do, print_plan
+from vidstyle.config import IN_ONE_PASS
 from vidstyle.errors import InputError, VidstyleError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def resume(
 
     root = cache_root(cache_dir)
     found = find_job(root, job)
-    if found.asked.get("method") not in ("optimize", "none"):
+    if found.asked.get("method") in IN_ONE_PASS:
         let_threads_sleep()
     # An output that might be replaced when the job began may be replaced when it goes on.
     granted = True if found.may_replace and overwrite is None else overwrite

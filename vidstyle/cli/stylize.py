@@ -153,8 +153,8 @@ def stylize(
         raise click.UsageError("--no-cache goes with neither --cache-dir nor --cache-limit")
     table = read_settings(settings_file) if settings_file else {}
     file_limit = table.pop("cache_limit", None)
-    in_one_go = (options.get("method") or table.get("method")) in ("adain", "wct", "photo")
-    if in_one_go or any(may_be_trained(style["path"]) for style in options.get("styles") or table.get("styles", ())):
+    in_one_pass = (options.get("method") or table.get("method")) in config.IN_ONE_PASS
+    if in_one_pass or any(may_be_trained(style["path"]) for style in options.get("styles") or table.get("styles", ())):
         let_threads_sleep()
     request = build_request(table, options)
     if "quality" in table and request.method != "optimize" and not quiet:

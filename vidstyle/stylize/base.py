@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -58,6 +59,16 @@ class Stylizer(Protocol):
 
     def seconds_per_frame(self, size: tuple[int, int]) -> tuple[float, float]:
         """An estimate for frames of ``(width, height)``: seconds for what is painted from nothing, and for all else."""
+
+
+def seconds_when_warm(paint: Callable[[], Tensor]) -> float:
+    """How long ``paint`` takes the second time."""
+    times = []
+    for _ in range(2):
+        started = time.monotonic()
+        _ = paint().sum().item()  # waits for a GPU
+        times.append(time.monotonic() - started)
+    return times[1]
 
 
 def frame_seed(key: str, frame: int) -> int:

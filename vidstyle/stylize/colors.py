@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from vidstyle.stylize.base import CANVAS, State
+
 LUMA = (0.299, 0.587, 0.114)  # the Y of YIQ, as in the paper
 
 
@@ -31,6 +33,13 @@ def with_luma(frame: Tensor, wanted: Tensor) -> Tensor:
     lighter = (1 - wanted) / chroma.amax(0, keepdim=True).clamp_min(1e-6)
     darker = wanted / (-chroma.amin(0, keepdim=True)).clamp_min(1e-6)
     return (wanted + chroma * torch.minimum(lighter, darker).clamp(0, 1)).clamp(0, 1)
+
+
+def in_colors_of(frame: Tensor, painted: Tensor) -> tuple[Tensor, State]:
+    """The light and dark of what was painted in the colours of ``frame``, both ``(3, H, W)`` in [0, 1]; and, as the
+    state carries it, the painting itself, which later frames take up: in other colours they would not know it again."""
+    canvas = (painted * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
+    return with_luma(frame, luma(painted)), {CANVAS: canvas}
 
 
 def match_luma(style: Tensor, frame: Tensor) -> Tensor:

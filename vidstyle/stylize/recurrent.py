@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,8 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from vidstyle.stylize.base import CANVAS, Prior, Progress, State
-from vidstyle.stylize.colors import luma, with_luma
+from vidstyle.stylize.base import Prior, Progress, State, seconds_when_warm
+from vidstyle.stylize.colors import in_colors_of
 from vidstyle.stylize.mixing import Shares
 from vidstyle.stylize.schedule import Turn
 
@@ -118,8 +117,8 @@ class RecurrentStylizer:
         painted = self.paint(given, parts, norms)
         if not self.keep_colors:
             return painted, norms or None
-        canvas = (painted * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
-        return with_luma(frame, luma(painted)), {**norms, CANVAS: canvas}
+        shown, carried = in_colors_of(frame, painted)
+        return shown, {**norms, **carried}
 
     def norms(self, parts: Sequence[Part], given: Inputs, state: State) -> State:
         """The statistics that each part norms with, and those that they approach: (2, 2, K) by the part's name.
@@ -167,13 +166,9 @@ class RecurrentStylizer:
     def seconds_per_frame(self, size: tuple[int, int]) -> tuple[float, float]:
         """Timed on a grey frame, in the first style: others take as long."""
         frame = torch.full((3, size[1], size[0]), 0.5, device=self.device)
-        times = []
-        for _ in range(2):  # the first one warms up
-            started = time.monotonic()
-            _ = self.picture(frame).sum().item()  # waits for a GPU
-            times.append(time.monotonic() - started)
+        seconds = seconds_when_warm(lambda: self.picture(frame))
         passes = len({id(style.network) for style in self.styles})
-        return passes * times[1], passes * times[1]
+        return passes * seconds, passes * seconds
 
 
 def inputs(frame: Tensor, priors: Sequence[Prior]) -> Inputs:

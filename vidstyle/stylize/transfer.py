@@ -8,7 +8,6 @@ was painted before, where that can be trusted.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,18 +19,17 @@ from torch.nn import functional as F
 from vidstyle.config import TransferSettings
 from vidstyle.nets.autoencoder import Autoencoder, Piece, View
 from vidstyle.nets.compact import STRIDES
-from vidstyle.stylize.base import CANVAS, Prior, Progress, State
-from vidstyle.stylize.colors import FITTED_STYLES, luma, with_luma
+from vidstyle.stylize.base import Prior, Progress, State, seconds_when_warm
+from vidstyle.stylize.colors import FITTED_STYLES, in_colors_of
 from vidstyle.stylize.mixing import Shares
 from vidstyle.stylize.moments import TRANSFORMS, Affine, Moments, StyleMoments, moments_of
 from vidstyle.stylize.schedule import Turn
-from vidstyle.stylize.style import resize_style
+from vidstyle.stylize.style import LEAST_AREA, resize_style
 
 PACE = 0.2
 """How far held statistics move to those of a new frame: a change of light is followed within some ten frames."""
 GRAIN, MOST_GAIN = 2, 1.6
 """Of what fusing evens out: its size in pixels to each side, and how much it is strengthened at most."""
-LEAST_AREA = 1e-4  # share of the frame below which a style is not painted: of so little there are no statistics
 
 #: Of each style, by level.
 StyleTable = Sequence[dict[str, StyleMoments]]
@@ -122,8 +120,8 @@ class TransferStylizer:
             painted = self.finish(frame, painted).clamp(0, 1)
         if keeps != "luminance":
             return painted, held or None
-        canvas = (painted * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
-        return with_luma(frame, luma(painted)), {**held, CANVAS: canvas}
+        shown, carried = in_colors_of(frame, painted)
+        return shown, {**held, **carried}
 
     def paint(
         self, frame: Tensor, regions: Sequence[Region], styles: StyleTable, state: State, progress: Progress
@@ -153,15 +151,14 @@ class TransferStylizer:
         """Timed on a noisy frame, in all styles at once."""
         frame = torch.rand((3, size[1], size[0]), generator=torch.Generator().manual_seed(0)).to(self.device)
         blend = [Region("all", tuple((n, 1 / len(self.images)) for n in range(len(self.images))))]
-        times = []
-        with torch.inference_mode():
-            for _ in range(2):  # the first one warms up
-                started = time.monotonic()
-                painted, _ = self.paint(frame, blend, self.styles, {}, lambda share: None)
-                painted = painted if self.finish is None else self.finish(frame, painted)
-                _ = painted.sum().item()  # waits for a GPU
-                times.append(time.monotonic() - started)
-        return times[1], times[1]
+
+        @torch.inference_mode()
+        def paint() -> Tensor:
+            painted, _ = self.paint(frame, blend, self.styles, {}, lambda share: None)
+            return painted if self.finish is None else self.finish(frame, painted)
+
+        seconds = seconds_when_warm(paint)
+        return seconds, seconds
 
 
 def moments_in(view: View, region: Region) -> Moments:
