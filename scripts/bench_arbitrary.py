@@ -4,6 +4,7 @@
     python scripts/bench_arbitrary.py calm --data ../shared/data
     python scripts/bench_arbitrary.py speed --data ../shared/data
     python scripts/bench_arbitrary.py memory --methods wct
+    python scripts/bench_arbitrary.py picture --out docs/images
 
 style   the judge's style and content on photos held out, in styles that nothing was trained on, beside the optimiser
         (--optimize-photos of them) and the 16× compressed WCT decoders with their own encoders, levels 5 to 1.
@@ -11,6 +12,7 @@ style   the judge's style and content on photos held out, in styles that nothing
 calm    warping error on the sequences held out, beside the same network frame by frame, and the judge's style of both.
 speed   whole jobs, file to file with cold caches, at 640×360.
 memory  the most memory that a process takes that paints one 4K frame.
+picture what the documentation shows: frames of the sample movie in our own styles, by every method and the optimiser.
 """
 
 from __future__ import annotations
@@ -24,24 +26,27 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
+from bench_flicker import Motion, clip_error
 from PIL import Image
 from safetensors.torch import load_file
 from teachers import load_teacher
 from torch import Tensor
 from torch.nn import functional as F
 from train_decoders import HELD_OUT_PHOTOS, HELD_OUT_SEQUENCES, UNSEEN_STYLES
+from train_styles import SAMPLE, sample_frames
 
 from vidstyle.config import METHODS, OptimizeSettings, TransferSettings
 from vidstyle.flow import DIS, backward_warp, consistency_map
-from vidstyle.metrics import Judge, Judgement, warping_error
+from vidstyle.metrics import Judge, Judgement
 from vidstyle.nets.autoencoder import DECODERS_FILE, Autoencoder, build_decoder
 from vidstyle.nets.encoder import EncoderOptions, build_compact, find_weights, load_encoder
-from vidstyle.nets.teacher import SMALL_PLAN
+from vidstyle.nets.teacher import small_features
 from vidstyle.nets.weights import embedded, read_weights
 from vidstyle.pipeline.images import read_image
 from vidstyle.stylize.base import Prior, State
@@ -51,6 +56,7 @@ from vidstyle.stylize.schedule import Turn
 from vidstyle.stylize.smoothing import finish_of
 from vidstyle.stylize.style import resize_style
 from vidstyle.stylize.transfer import TransferStylizer
+from vidstyle.train.preview import fitted, jpeg
 
 ONE_PASS = ("adain", "wct", "photo")
 SEEN_STYLES = ("starry-night", "great-wave")  # on the sheet beside the unseen ones
@@ -60,7 +66,7 @@ SHOWN = 4  # photos on the sheet
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["style", "calm", "speed", "memory"])
+    parser.add_argument("what", choices=list(BENCHES))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/arbitrary"))
     parser.add_argument("--photos", type=int, default=10)
@@ -72,7 +78,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    {"style": bench_style, "calm": bench_calm, "speed": bench_speed, "memory": bench_memory}[args.what](args)
+    BENCHES[args.what](args)
 
 
 # ---- painters
@@ -111,18 +117,13 @@ class Compressed:
 
     def encode(self, x: Tensor, level: int) -> Tensor:
         """The network's own channels, without the wide heads."""
-        weights = self.encoders[level]
-        x = F.conv2d(x, weights["conv0.weight"], weights["conv0.bias"])
-        for name, conv, pooled in SMALL_PLAN:
-            x = F.max_pool2d(x, 2) if pooled else x
-            x = F.relu(F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), weights[f"{conv}.weight"], weights[f"{conv}.bias"]))
-            if name == f"relu{level}_1":
-                return x
-        raise ValueError(level)
+        own = {name: value for name, value in self.encoders[level].items() if "_aux" not in name}
+        return small_features(own, x, [f"relu{level}_1"])[f"relu{level}_1"]
 
     def decode(self, x: Tensor, level: int) -> Tensor:
         weights = self.decoders[level]
-        convs = [name for name, _ in sorted_convs(weights)]
+        # The deepest first: conv51, conv44, …, conv11.
+        convs = sorted({name.partition(".")[0] for name in weights}, reverse=True)
         for number, name in enumerate(convs):
             x = F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), weights[f"{name}.weight"], weights[f"{name}.bias"])
             if number < len(convs) - 1:
@@ -139,12 +140,6 @@ class Compressed:
             changed = wct(moments_of(content), StyleMoments(moments_of(wanted)))(content)
             x = self.decode(changed[None], level).clamp(0, 1)
         return x[0]
-
-
-def sorted_convs(weights: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
-    """The decoder's convolutions in the order in which they run: the deepest first."""
-    found = {name.removesuffix(".weight"): value for name, value in weights.items() if name.endswith(".weight")}
-    return sorted(found.items(), key=lambda item: item[0], reverse=True)
 
 
 # ---- how near
@@ -216,14 +211,14 @@ def bench_calm(args: argparse.Namespace) -> None:
     for sequence, name in zip(HELD_OUT_SEQUENCES, UNSEEN_STYLES, strict=True):
         frames = [picture(path) for path in sorted((args.data / "sequences" / sequence).glob("*.jpg"))[:FRAMES]]
         size = frames[0].shape[2], frames[0].shape[1]
-        pairs = [follow(b, a) for a, b in pairwise(frames)]
+        motions = [follow(b, a) for a, b in pairwise(frames)]
         style = picture(args.data / "styles" / f"{name}.jpg")
         judge = Judge(judging, resize_style(style, size, 1.0)[0])
         for method in args.methods:
             changes = {} if args.fusion is None else {"fusion": args.fusion}
             stylizer = transfer(method, style, size, args.precision, **changes)
-            plain, fused = paint_clip(stylizer, frames, []), paint_clip(stylizer, frames, pairs)
-            errors = [1e4 * clip_error(clip, pairs) for clip in (frames, plain, fused)]
+            plain, fused = paint_clip(stylizer, frames, []), paint_clip(stylizer, frames, motions)
+            errors = [1e4 * clip_error(clip, motions) for clip in (frames, plain, fused)]
             looks = [np.mean([judge(frames[n], [clip[n]])[0].style for n in (4, 8)]) for clip in (plain, fused)]
             ratios.setdefault(method, []).append(errors[2] / errors[1])
             numbers = " | ".join(f"{error:.1f}" for error in errors)
@@ -233,34 +228,27 @@ def bench_calm(args: argparse.Namespace) -> None:
         print(f"{method}: {np.mean(found):.2f}")
 
 
-Pair = tuple[Tensor, Tensor]  # backward flow and consistency
-
-
-def follow(now: Tensor, before: Tensor) -> Pair:
+def follow(now: Tensor, before: Tensor) -> Motion:
+    """As jobs in one pass do: DIS, fast."""
     dis = DIS("fast")
     one, other = dis.prepare(now), dis.prepare(before)
     back, there = dis.estimate(one, other), dis.estimate(other, one)
-    return back, consistency_map(back, there)
+    return Motion(back, consistency_map(back, there))
 
 
-def paint_clip(stylizer: TransferStylizer, frames: Sequence[Tensor], pairs: Sequence[Pair]) -> list[Tensor]:
-    """As the program does; without ``pairs`` every frame by itself."""
+def paint_clip(stylizer: TransferStylizer, frames: Sequence[Tensor], motions: Sequence[Motion]) -> list[Tensor]:
+    """As the program does; without ``motions`` every frame by itself."""
     painted: list[Tensor] = []
     state: State | None = None
     for number, frame in enumerate(frames):
         priors = []
-        if number and pairs:
-            flow, consistency = pairs[number - 1]
-            priors = [Prior(painted[-1], backward_warp(painted[-1], flow), consistency)]
-        carried = state if pairs else None
+        if number and motions:
+            motion = motions[number - 1]
+            priors = [Prior(painted[-1], backward_warp(painted[-1], motion.flow), motion.consistency)]
+        carried = state if motions else None
         result, state = stylizer.step(frame, priors, carried, turn=Turn(0, number), seed=0, progress=lambda share: None)
         painted.append((result * 255).round() / 255)
     return painted
-
-
-def clip_error(clip: Sequence[Tensor], pairs: Sequence[Pair]) -> float:
-    errors = [warping_error(b, a, *pair) for a, b, pair in zip(clip, clip[1:], pairs, strict=False)]
-    return float(np.mean(errors))
 
 
 # ---- how fast
@@ -308,6 +296,30 @@ def bench_memory(args: argparse.Namespace) -> None:
     said = {"method": args.methods[0], "peak_gb": round(peak, 2), "seconds": round(time.monotonic() - started, 1)}
     print(json.dumps({**said, "size": f"{width}×{height}", "precision": args.precision}), flush=True)
 
+
+# ---- what it looks like
+
+
+def draw_picture(args: argparse.Namespace) -> None:
+    """one-pass.jpg: the frames, then a row per method."""
+    frames = [fitted(frame, 180, 320) for frame in sample_frames()[:2]]
+    styles = [picture(SAMPLE.parent / f"{name}.jpg") for name in ("brushwork", "papercut")]
+    rows = [torch.cat(frames * len(styles), 2)]
+    for method in (*args.methods, "optimize"):
+        make = optimizer if method == "optimize" else partial(transfer, method)
+        painters = [make(style, (320, 180), args.precision) for style in styles]
+        rows.append(torch.cat([still(painter, frame) for painter in painters for frame in frames], 2))
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "one-pass.jpg").write_bytes(jpeg(torch.cat(rows, 1), 85))
+
+
+BENCHES = {
+    "style": bench_style,
+    "calm": bench_calm,
+    "speed": bench_speed,
+    "memory": bench_memory,
+    "picture": draw_picture,
+}
 
 if __name__ == "__main__":
     main()
