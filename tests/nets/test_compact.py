@@ -16,7 +16,7 @@ from tests.flow.data import data, read_rgb
 from vidstyle.config import CONTENT_LAYERS, STYLE_LAYERS
 from vidstyle.errors import WeightsError
 from vidstyle.nets.calibration import dead_leaves
-from vidstyle.nets.compact import CHANNELS, STRIDES, CompactEncoder, parameter_count, repeat_border
+from vidstyle.nets.compact import CHANNELS, STRIDES, CompactEncoder, parameter_count, pool, repeat_border
 from vidstyle.nets.encoder import Encoder, check_layers, find_weights, load_encoder
 from vidstyle.nets.teacher import exact_features
 
@@ -191,3 +191,13 @@ def test_the_borders_that_cuda_repeats_are_those_of_the_cpu(size: tuple[int, int
     (ours,) = torch.autograd.grad((repeat_border(x) * weight).sum(), x)
     (theirs,) = torch.autograd.grad((expected * weight).sum(), x)
     torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("size", [(8, 12), (7, 12), (8, 11)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_pooling_is_torchs(size: tuple[int, int], dtype: torch.dtype) -> None:
+    x = torch.rand(2, 5, *size).sub(0.3).clamp_min(0).to(dtype).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        pooled = pool(x)
+    assert torch.equal(pooled, F.max_pool2d(x, 2, ceil_mode=True))
+    assert pooled.is_contiguous(memory_format=torch.channels_last)

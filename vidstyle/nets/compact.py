@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidstyle.nets.rectify import HALF, rectified
+
 #: Channels of each level that the encoder can be asked for; those of the network that taught it.
 CHANNELS = {
     "relu1_1": 64,
@@ -41,10 +43,10 @@ def repeat_border(x: Tensor) -> Tensor:
 
 
 class Rectifier(nn.ReLU):
-    """ReLU; in place where no gradient needs what it takes, which spares the CPU a third of the time."""
+    """``rectified`` as a layer."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x) if torch.is_grad_enabled() else F.relu_(x)
+        return rectified(x)
 
 
 class Residual(nn.Module):
@@ -131,8 +133,13 @@ class CompactEncoder(nn.Module):
 
 
 def pool(x: Tensor) -> Tensor:
-    """Max pooling by 2 that keeps the last odd row and column."""
-    return F.max_pool2d(x, 2, ceil_mode=True)
+    """Max pooling by 2 of what is not negative; it keeps the last odd row and column."""
+    if torch.is_grad_enabled() or x.dtype not in HALF or x.shape[-2] % 2 or x.shape[-1] % 2:
+        return F.max_pool2d(x, 2, ceil_mode=True)
+    # As whole numbers, which are in the same order: torch's own takes five times as long, for it notes the places too.
+    whole = x.view(torch.int16)
+    rows = torch.maximum(whole[..., ::2, :], whole[..., 1::2, :])
+    return torch.maximum(rows[..., ::2], rows[..., 1::2]).view(x.dtype)
 
 
 def parameter_count(module: nn.Module) -> int:
