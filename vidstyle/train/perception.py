@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -29,21 +30,33 @@ class Perception:
     def __init__(self, encoder: Encoder, styles: Sequence[Tensor], photos: Tensor) -> None:
         """``styles``: (3, h, w) in [0, 1], as large as strokes shall be; ``photos``: (N, 3, H, W) in [0, 1]."""
         self.encoder = encoder
-        described = [encoder(style[None], JUDGE_STYLE_LAYERS) for style in styles]
-        self.targets = {
-            layer: torch.cat([gram_matrix(features[layer]) for features in described]) for layer in JUDGE_STYLE_LAYERS
-        }
-        distance = {layer: torch.zeros(len(styles), device=photos.device) for layer in JUDGE_STYLE_LAYERS}
         noise = torch.rand(photos[:1].shape, generator=torch.Generator().manual_seed(0)).to(photos.device)
         empty = encoder(noise, [JUDGE_CONTENT_LAYER])[JUDGE_CONTENT_LAYER].float()
-        content = 0.0
+        content, seen = 0.0, []
         for photo in photos.split(1):
             features = encoder(photo, (*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER))
-            for layer, grams in self.targets.items():
-                distance[layer] += (gram_matrix(features[layer]) - grams).square().mean((1, 2)) / len(photos)
+            seen.append({layer: gram_matrix(features[layer]) for layer in JUDGE_STYLE_LAYERS})
             content += content_loss(features[JUDGE_CONTENT_LAYER].float(), empty).item() / len(photos)
-        self.style_scale = {layer: 1 / value.clamp_min(1e-12) for layer, value in distance.items()}
+        self.photos = {layer: torch.cat([grams[layer] for grams in seen]) for layer in JUDGE_STYLE_LAYERS}
         self.content_scale = 1 / content
+        self.targets, self.style_scale = self.described(styles)
+
+    @torch.no_grad()
+    def described(self, styles: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """By level: the Gram matrices of styles, (S, C, C), and what makes their distance from a photo 1, (S,)."""
+        seen = [self.encoder(style[None], JUDGE_STYLE_LAYERS) for style in styles]
+        targets, scales = {}, {}
+        for layer in JUDGE_STYLE_LAYERS:
+            targets[layer] = torch.cat([gram_matrix(features[layer]) for features in seen])
+            distances = [(self.photos[layer] - gram).square().mean() for gram in targets[layer]]
+            scales[layer] = 1 / torch.stack(distances).clamp_min(1e-12)
+        return targets, scales
+
+    def of(self, style: Tensor) -> Perception:
+        """The same with one other style, (3, h, w)."""
+        other = copy(self)
+        other.targets, other.style_scale = self.described([style])
+        return other
 
     def __call__(self, painted: Tensor, frames: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
         """Style and content distance of each painting, (N,) each; ``shares`` (N, S) say in which styles."""

@@ -86,6 +86,68 @@ class Outcome:
     measured: Sequence[Sequence[float]]  # of each picture: style, content, temporal
 
 
+@dataclass(frozen=True)
+class Scenes:
+    """What a network is shown in training: stills, and the ends of clips whose frames before it painted itself."""
+
+    settings: TrainSettings
+    footage: Footage
+    network: TransformNet
+    device: torch.device
+
+    def draw(self, step: int, numbers: Sequence[int], shares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures ``numbers`` of a step, painted in ``shares`` (N, S): frames, priors and consistency, (N, …) each."""
+        scenes = [self._scene(step, number, share) for number, share in zip(numbers, shares, strict=True)]
+        frames, priors, consistencies = (
+            torch.cat(values).contiguous(memory_format=torch.channels_last) for values in zip(*scenes, strict=True)
+        )
+        return frames, priors, consistencies
+
+    def calibration(self) -> Tensor:
+        """Stills of the training's photos, (24, 3, H, W), that losses are measured against."""
+        rng = np.random.default_rng((self.settings.seed, 0, 3))
+        clips = [make_clip(self.footage, self.settings.crop, 1, 0.0, rng) for _ in range(24)]
+        return torch.cat([clip.frames for clip in clips]).to(self.device)
+
+    def _scene(self, step: int, number: int, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        settings, done = self.settings, step / self.settings.steps
+        rng = np.random.default_rng((settings.seed, step, number))
+        allowed = next(lengths for until, lengths in LENGTHS if done < until or until == 1)
+        # From the end of the batch, so that each part has its share.
+        clips = settings.batch // (4 if done < CLIPS_FROM else 2) or 1
+        length = 1 if number < settings.batch - clips else int(rng.choice(allowed))
+        clip = make_clip(self.footage, settings.crop, length, settings.real_share, rng)
+        return self._rollout(clip, share, rng)
+
+    @torch.no_grad()
+    def _rollout(self, clip: Clip, share: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Paint all frames of a clip but the last: the last frame, its prior and consistency, (1, …) each."""
+        frames = clip.frames[:, None].to(self.device)
+        prior, consistency = torch.zeros_like(frames[0]), torch.zeros_like(frames[0][:, :1])
+        unsure = rng.uniform(0, 0.5) if rng.random() < 0.5 else 0.0  # estimated flow is off by as many pixels
+        for t, flow in enumerate(clip.backward_flow):
+            painted = self.network(frames[t], prior, consistency, share[None])
+            flow = flow[None].to(self.device)
+            if unsure:
+                flow = flow + smooth_noise(flow.shape, unsure, rng).to(self.device)
+            prior = backward_warp(painted.clamp(0, 1), flow)
+            consistency = clip.consistency[t][None].to(self.device)
+        return frames[-1], prior, consistency
+
+
+def weighted(
+    settings: TrainSettings, step: int, painted: Tensor, style: Tensor, content: Tensor, temporal: Tensor
+) -> Tensor:
+    """The loss of some pictures of a step, a scalar: ``painted`` (N, 3, H, W), and what it measures, (N,) each."""
+    # Content comes first: a network that begins with the style finds colours that fit, and no picture.
+    style_ramp = min(1.0, 0.2 + step / STYLE_RAMP)
+    temporal_ramp = ramp(TEMPORAL_FROM, TEMPORAL_UNTIL, step / settings.steps, least=0.1)
+    beyond = (painted - painted.clamp(0, 1)).square().mean((1, 2, 3))
+    loss = style_ramp * settings.style_weight * style + settings.content_weight * content
+    loss = loss + temporal_ramp * settings.temporal_weight * temporal + RANGE_WEIGHT * beyond
+    return loss.sum() / settings.batch
+
+
 class Training:
     """A training that can be stopped at any step and goes on from its checkpoint as if it had not been.
 
@@ -107,14 +169,15 @@ class Training:
         checkpoint: Path | None = None,
         workers: int = 1,
     ) -> None:
-        self.settings, self.footage, self.device, self.checkpoint = settings, footage, device, checkpoint
+        self.settings, self.device, self.checkpoint = settings, device, checkpoint
         self.names = tuple(styles)
         torch.manual_seed(settings.seed)
         network = TransformNet(len(styles), settings.width, settings.blocks)
         network.precision = getattr(torch, settings.precision)
         self.network = network.to(device).train()
         paintings = [style_picture(style, settings.style_size).to(device) for style in styles.values()]
-        self.perception = Perception(encoder, paintings, self._calibration())
+        self.scenes = Scenes(settings, footage, self.network, device)
+        self.perception = Perception(encoder, paintings, self.scenes.calibration())
         self.optimizer = torch.optim.Adam(parameter_groups(self.network), settings.learning_rate, betas=(0.9, 0.99))
         self.workers = ThreadPoolExecutor(workers)
         self.step, self.seconds = 0, 0.0
@@ -163,34 +226,14 @@ class Training:
         """Paint and judge some of the step's pictures; in a thread of its own, so nothing here changes the network."""
         settings = self.settings
         shares = self._shares(numbers).to(self.device)
-        frames, priors, consistencies = (
-            torch.cat(values).contiguous(memory_format=torch.channels_last)
-            for values in zip(*(self._scene(n, share) for n, share in zip(numbers, shares, strict=True)), strict=True)
-        )
+        frames, priors, consistencies = self.scenes.draw(self.step, numbers, shares)
         painted = self.network(frames, priors, consistencies, shares)
         style, content = self.perception(painted, frames, shares)
         temporal = (consistencies * (painted - priors).square()).mean((1, 2, 3))
-        # Content comes first: a network that begins with the style finds colours that fit, and no picture.
-        style_ramp = min(1.0, 0.2 + self.step / STYLE_RAMP)
-        temporal_ramp = ramp(TEMPORAL_FROM, TEMPORAL_UNTIL, self.step / settings.steps, least=0.1)
-        beyond = (painted - painted.clamp(0, 1)).square().mean((1, 2, 3))
-        loss = style_ramp * settings.style_weight * style + settings.content_weight * content
-        loss = loss + temporal_ramp * settings.temporal_weight * temporal + RANGE_WEIGHT * beyond
-        loss = loss.sum() / settings.batch
+        loss = weighted(settings, self.step, painted, style, content, temporal)
         gradients = torch.autograd.grad(loss, list(self.network.parameters()), materialize_grads=True)
         measured = torch.stack([style, content, temporal], 1).tolist()
         return Outcome(gradients, [self.names[i] for i in shares.argmax(1).tolist()], measured)
-
-    def _scene(self, number: int, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Picture ``number`` of this step: a frame, its prior and consistency, (1, …) each."""
-        settings, done = self.settings, self.step / self.settings.steps
-        rng = np.random.default_rng((settings.seed, self.step, number))
-        allowed = next(lengths for until, lengths in LENGTHS if done < until or until == 1)
-        # From the end of the batch, so that each part has its share.
-        clips = settings.batch // (4 if done < CLIPS_FROM else 2) or 1
-        length = 1 if number < settings.batch - clips else int(rng.choice(allowed))
-        clip = make_clip(self.footage, settings.crop, length, settings.real_share, rng)
-        return self._rollout(clip, share, rng)
 
     def _shares(self, numbers: Sequence[int]) -> Tensor:
         """Which styles this step's pictures are painted in, (N, S): every style as often, in random order."""
@@ -201,26 +244,6 @@ class Training:
             order = np.random.default_rng((self.settings.seed, position // styles, 7)).permutation(styles)
             chosen.append(int(order[position % styles]))
         return torch.eye(styles)[chosen]
-
-    @torch.no_grad()
-    def _rollout(self, clip: Clip, share: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Paint all frames of a clip but the last: the last frame, its prior and consistency, (1, …) each."""
-        frames = clip.frames[:, None].to(self.device)
-        prior, consistency = torch.zeros_like(frames[0]), torch.zeros_like(frames[0][:, :1])
-        unsure = rng.uniform(0, 0.5) if rng.random() < 0.5 else 0.0  # estimated flow is off by as many pixels
-        for t, flow in enumerate(clip.backward_flow):
-            painted = self.network(frames[t], prior, consistency, share[None])
-            flow = flow[None].to(self.device)
-            if unsure:
-                flow = flow + smooth_noise(flow.shape, unsure, rng).to(self.device)
-            prior = backward_warp(painted.clamp(0, 1), flow)
-            consistency = clip.consistency[t][None].to(self.device)
-        return frames[-1], prior, consistency
-
-    def _calibration(self) -> Tensor:
-        rng = np.random.default_rng((self.settings.seed, 0, 3))
-        clips = [make_clip(self.footage, self.settings.crop, 1, 0.0, rng) for _ in range(24)]
-        return torch.cat([clip.frames for clip in clips]).to(self.device)
 
     def _remember(self, outcomes: Sequence[Outcome]) -> None:
         """Fold a step's losses into running averages."""
