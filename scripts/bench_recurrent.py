@@ -44,7 +44,7 @@ from vidstyle.nets.transform import ReferenceNet
 from vidstyle.pipeline.images import read_image
 from vidstyle.stylize.base import Prior, State
 from vidstyle.stylize.optimize import OptimizeStylizer
-from vidstyle.stylize.recurrent import RecurrentStylizer, TrainedStyle
+from vidstyle.stylize.recurrent import RecurrentStylizer, TrainedStyle, only
 from vidstyle.stylize.schedule import Turn
 from vidstyle.train.perception import style_picture
 from vidstyle.train.preview import fitted
@@ -190,7 +190,7 @@ def calm(file: StyleFile, options: argparse.Namespace) -> bool:
     rows: dict[str, list[float]] = {}
     for name in options.styles:
         share = file.share(name)
-        trained = TrainedStyle(file.network, file.names.index(name), len(file.names))
+        trained = TrainedStyle(file.network, only(file.names.index(name), len(file.names)))
         method = RecurrentStylizer([trained], alone, CPU, torch.bfloat16)
 
         def live(*inputs: Tensor, share: Tensor = share) -> Tensor:

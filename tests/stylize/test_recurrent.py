@@ -15,7 +15,7 @@ from vidstyle.config import RecurrentSettings
 from vidstyle.stylize.base import CANVAS, Prior, State
 from vidstyle.stylize.colors import luma
 from vidstyle.stylize.mixing import Shares
-from vidstyle.stylize.recurrent import AGE, PACE, PERIOD, RecurrentStylizer, StyleNetwork, TrainedStyle
+from vidstyle.stylize.recurrent import AGE, PACE, PERIOD, RecurrentStylizer, StyleNetwork, TrainedStyle, only
 from vidstyle.stylize.schedule import Forward, Turn, schedule_of
 
 CPU = torch.device("cpu")
@@ -85,7 +85,7 @@ def test_later_frames_are_shown_the_warped_output_and_how_far_to_trust_it() -> N
 
 def test_styles_of_a_network_are_blended_within_it_by_normalised_shares() -> None:
     network = Inked(0.1, 0.3, 0.5)
-    styles = [TrainedStyle(network, 2, 3), TrainedStyle(network, 0, 3)]
+    styles = [TrainedStyle(network, only(2, 3)), TrainedStyle(network, only(0, 3))]
     painted = paint(painter(*styles, shares=[3.0, 1.0]), dark())
     assert network.folds == [[0.25, 0.0, 0.75]]
     torch.testing.assert_close(painted, dark() + 0.4)
@@ -93,7 +93,7 @@ def test_styles_of_a_network_are_blended_within_it_by_normalised_shares() -> Non
 
 def test_styles_of_two_networks_are_blended_as_pictures() -> None:
     one, other = Inked(0.2, 0.7), Inked(0.6)
-    styles = [TrainedStyle(one, 0, 2), TrainedStyle(other)]
+    styles = [TrainedStyle(one, only(0, 2)), TrainedStyle(other)]
     painted = paint(painter(*styles, shares=[1.0, 3.0]), dark())
     torch.testing.assert_close(painted, dark() + 0.25 * 0.2 + 0.75 * 0.6)
     assert one.folds == [[1.0, 0.0]]
@@ -101,7 +101,7 @@ def test_styles_of_two_networks_are_blended_as_pictures() -> None:
 
 def test_a_network_is_folded_once_for_shares_that_stay_and_anew_when_they_change() -> None:
     network = Inked(0.2, 0.4)
-    styles = [TrainedStyle(network, 0, 2), TrainedStyle(network, 1, 2)]
+    styles = [TrainedStyle(network, only(0, 2)), TrainedStyle(network, only(1, 2))]
     method = painter(*styles, shares=lambda number: [1.0, 0.0] if number < 3 else [0.5, 0.5])
     brightness = [paint(method, dark(), number=number).mean() - dark().mean() for number in range(5)]
     assert network.folds == [[1.0, 0.0], [0.5, 0.5]]
@@ -110,7 +110,7 @@ def test_a_network_is_folded_once_for_shares_that_stay_and_anew_when_they_change
 
 def test_where_styles_have_areas_each_paints_its_own_and_what_is_nobodys_stays() -> None:
     network = Inked(0.2, 0.4, 0.9)
-    styles = [TrainedStyle(network, index, 3) for index in range(3)]
+    styles = [TrainedStyle(network, only(index, 3)) for index in range(3)]
     left, right = torch.zeros(2, HEIGHT, WIDTH)
     left[:, :20], right[:, 20:40] = 1, 0.5
     painted = paint(painter(*styles, shares=[left, right, torch.zeros(HEIGHT, WIDTH)]), dark())
@@ -128,7 +128,7 @@ def test_what_a_network_paints_beyond_black_and_white_is_cut_off(ink: float) -> 
 
 def test_the_real_network_paints_as_it_does_unfolded() -> None:
     network = small_network(3)
-    styles = [TrainedStyle(network, 0, 3), TrainedStyle(network, 2, 3)]
+    styles = [TrainedStyle(network, only(0, 3)), TrainedStyle(network, only(2, 3))]
     before = prior(picture(4), 0.7)
     painted = paint(painter(*styles, shares=[1.0, 3.0]), frame(), [before])
     shares = torch.tensor([[0.25, 0.0, 0.75]])
@@ -212,7 +212,7 @@ def test_what_is_normed_with_is_seen() -> None:
 
 def test_time_is_that_of_one_pass_for_each_network() -> None:
     network = Inked(0.1, 0.2)
-    method = painter(TrainedStyle(network, 0, 2), TrainedStyle(network, 1, 2), shares=[1.0, 1.0])
+    method = painter(TrainedStyle(network, only(0, 2)), TrainedStyle(network, only(1, 2)), shares=[1.0, 1.0])
     first, later = method.seconds_per_frame((WIDTH, HEIGHT))
     assert first == later
     assert network.calls[0][0].shape == (1, 3, HEIGHT, WIDTH)

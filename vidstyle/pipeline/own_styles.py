@@ -29,7 +29,7 @@ from vidstyle.pipeline.styles import (
     unknown,
 )
 from vidstyle.store import quantize_frame
-from vidstyle.stylize.recurrent import RecurrentStylizer, TrainedStyle
+from vidstyle.stylize.recurrent import RecurrentStylizer, TrainedStyle, only
 
 
 def add_styles(path: Path, name: str | None = None) -> list[KnownStyle]:
@@ -117,6 +117,6 @@ def write_picture(name: str, output: Path, picture: Path | None, may_replace: Ca
         save(Image.open(io.BytesIO(preview)).convert("RGB"), output)
         return
     shown = dead_leaves(1, 256)[0] if picture is None else torch.from_numpy(read_image(picture))
-    style = TrainedStyle(loaded.network, loaded.index(own), len(loaded.names))
+    style = TrainedStyle(loaded.network, only(loaded.index(own), len(loaded.names)))
     painted = RecurrentStylizer([style], lambda frame: [1.0], torch.device("cpu")).picture(shown)
     save(Image.fromarray(quantize_frame(painted.numpy())), output)

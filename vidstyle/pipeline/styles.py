@@ -19,7 +19,7 @@ from vidstyle.errors import InputError, WeightsError
 from vidstyle.nets import fast_neural_style, style_file
 from vidstyle.nets.style_file import embedded_styles
 from vidstyle.nets.weights import read_metadata, read_weights
-from vidstyle.stylize.recurrent import StyleNetwork, TrainedStyle
+from vidstyle.stylize.recurrent import StyleNetwork, TrainedStyle, only
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def trained_styles(styles: Sequence[tuple[str, str | None]]) -> list[TrainedStyl
         if name is None and len(loaded.names) > 1:
             raise InputError(f"{path} holds several styles: add ,name= and one of {', '.join(loaded.names)}")
         index = 0 if name is None else loaded.index(name)
-        found.append(TrainedStyle(loaded.network, index, len(loaded.names)))
+        found.append(TrainedStyle(loaded.network, only(index, len(loaded.names))))
     return found
 
 

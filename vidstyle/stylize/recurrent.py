@@ -48,11 +48,15 @@ Inputs = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class TrainedStyle:
-    """One style of a network: ``index`` among its ``count``. Styles of one network are blended within it."""
+    """What a network paints with these ``shares`` of its styles. Those of one network are blended within it."""
 
     network: StyleNetwork
-    index: int = 0
-    count: int = 1
+    shares: tuple[float, ...] = (1.0,)
+
+
+def only(index: int, count: int) -> tuple[float, ...]:
+    """The shares of one of a network's ``count`` styles alone."""
+    return tuple(float(number == index) for number in range(count))
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,10 @@ class RecurrentStylizer:
                 style.network.to(device)
         self.folded: dict[str, tuple[tuple[float, ...], Tensor | None, nn.Module]] = {}  # the last of each part
 
+    def parts(self, frame: int) -> list[Part]:
+        """The passes that a frame takes, by its number."""
+        return list(parts_of(self.styles, self.shares_at(frame)))
+
     def network(self, part: Part, statistics: Tensor | None) -> nn.Module:
         """The plain network of a part: folded anew where its shares or statistics have changed."""
         shares, held, folded = self.folded.get(part.name, ((), None, None))
@@ -111,7 +119,7 @@ class RecurrentStylizer:
         self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress
     ) -> tuple[Tensor, State | None]:
         progress(0.0)
-        parts = list(parts_of(self.styles, self.shares_at(turn.frame)))
+        parts = self.parts(turn.frame)
         given = inputs(frame, priors)
         norms = self.norms(parts, given, state or {})
         painted = self.paint(given, parts, norms)
@@ -186,21 +194,13 @@ def parts_of(styles: Sequence[TrainedStyle], shares: Shares) -> Iterator[Part]:
     if isinstance(shares[0], Tensor):
         for number, (style, area) in enumerate(zip(styles, shares, strict=True)):
             if isinstance(area, Tensor) and area.any():
-                yield Part(f"norms {number}", area, style.network, alone(style))
+                yield Part(f"norms {number}", area, style.network, style.shares)
         return
     weights = [float(share) for share in shares]
-    networks = {id(style.network): style for style in styles}
-    for position, (number, first) in enumerate(networks.items()):
-        amounts = [0.0] * first.count
-        for style, weight in zip(styles, weights, strict=True):
-            if id(style.network) == number:
-                amounts[style.index] += weight
-        own = sum(amounts)
-        if own > 0:
-            yield Part(
-                f"norms {position}", own / sum(weights), first.network, tuple(amount / own for amount in amounts)
-            )
-
-
-def alone(style: TrainedStyle) -> tuple[float, ...]:
-    return tuple(float(index == style.index) for index in range(style.count))
+    for position, network in enumerate({id(style.network): style.network for style in styles}.values()):
+        own = [(style, w) for style, w in zip(styles, weights, strict=True) if style.network is network]
+        total = sum(weight for _, weight in own)
+        if total > 0:
+            entries = zip(*(style.shares for style, _ in own), strict=True)
+            blend = tuple(sum(e * w for e, (_, w) in zip(entry, own, strict=True)) / total for entry in entries)
+            yield Part(f"norms {position}", total / sum(weights), network, blend)
