@@ -19,14 +19,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from teachers import load_teacher
 from torch import Tensor, nn
 from train_encoder import augmented, crop, descend, read_picture, relative_error, save_checkpoint
 
+from vidstyle.config import METHODS, TransferSettings
 from vidstyle.nets.autoencoder import DECODERS
 from vidstyle.nets.compact import CompactEncoder, parameter_count
 from vidstyle.nets.decoders import LEVELS, Decoder, UnpoolingDecoder
-from vidstyle.nets.encoder import EncoderOptions, build_compact, find_weights
+from vidstyle.nets.encoder import Encoder, EncoderOptions, build_compact, find_weights
 from vidstyle.nets.weights import read_weights, write_weights
+from vidstyle.stylize.moments import TRANSFORMS, StyleMoments
+from vidstyle.stylize.moments import moments_of as all_moments_of
+from vidstyle.train.perception import Perception
 
 UNSEEN_STYLES = ("cafe-terrace", "poppies", "sunflowers", "tahiti")  # of every figure: never trained on
 HELD_OUT_SEQUENCES = ("bmx-trees", "camel", "libby", "soapbox")
@@ -37,6 +42,10 @@ WARM_UP = 100  # steps
 DECAY_FROM = 0.6  # of all steps: from here on the learning rate falls to nearly zero
 PIXEL_WEIGHT, STAGE_WEIGHT = 20.0, 0.3  # of mean squared differences in [0, 1], beside relative errors of features
 STYLE_WEIGHT = 6.0
+JUDGED_FROM = {"wct": 0.6, "adain": 0.8}  # of all steps: from here on,
+JUDGED_SHARE, JUDGED_RATE = 0.7, 0.3  # so many are judged by the teachers, at so much of the learning rate
+JUDGED = 4  # pictures of such a step
+JUDGED_STYLE, JUDGED_CONTENT = 10.0, 1.5  # as in the training of styles
 STYLE_LEVELS = {"relu1_1": 0.25, "relu2_1": 0.5, "relu3_1": 1.0, "relu4_1": 1.0}
 """Of the style loss. All alike, as in the paper, and fine levels are met by a woven pattern all over the picture."""
 SAME_STYLE = 0.15  # share of AdaIN's pictures that are their own style, and are to stay as they are
@@ -96,7 +105,7 @@ class Reconstruction:
         decoded: Tensor = self.network(value, level, pooled) if unpools else self.network(value, level)
         return decoded.float()
 
-    def losses(self, rng: np.random.Generator) -> dict[str, Tensor]:
+    def losses(self, rng: np.random.Generator, done: float) -> dict[str, Tensor]:
         frames, pooled = self.batch(rng).to(memory_format=torch.channels_last), []
         with torch.no_grad():
             features = described(self.encoder, frames, self.levels[-1], pooled)
@@ -116,28 +125,33 @@ class Reconstruction:
         return losses
 
 
+def tempered(loss: Tensor) -> Tensor:
+    """The loss, growing with its logarithm only where it is large: there are styles that hardly anything comes near."""
+    return torch.where(loss < 1, loss, 1 + loss.clamp_min(1).log())
+
+
+def drawn_style(data: Data, rng: np.random.Generator) -> Tensor:
+    """A crop of a painting, often in other colours; sometimes of a photo."""
+    patch = crop(data.paintings if rng.random() < 0.75 else data.contents, rng)
+    if rng.random() < 0.6:
+        patch = patch[torch.from_numpy(rng.permutation(3))]
+        gain, lift = (
+            torch.from_numpy(rng.uniform(*span, (3, 1, 1)).astype(np.float32)) for span in ((0.6, 1.4), (-0.15, 0.15))
+        )
+        patch = (patch - 0.5) * gain + 0.5 + lift
+    return patch.clamp(0, 1)
+
+
 class AdaIn:
     """Pictures from features at relu4_1 that were given another picture's mean and deviation."""
 
     def __init__(self, data: Data, encoder: CompactEncoder, network: nn.Module) -> None:
         self.data, self.encoder, self.network = data, encoder, network
 
-    def style(self, rng: np.random.Generator) -> Tensor:
-        """A crop of a painting, often in other colours; sometimes of a photo."""
-        pictures = self.data.paintings if rng.random() < 0.75 else self.data.contents
-        patch = crop(pictures, rng)
-        if rng.random() < 0.6:
-            patch = patch[torch.from_numpy(rng.permutation(3))]
-            gain = torch.from_numpy(rng.uniform(0.6, 1.4, (3, 1, 1)).astype(np.float32))
-            patch = (
-                (patch - 0.5) * gain + 0.5 + torch.from_numpy(rng.uniform(-0.15, 0.15, (3, 1, 1)).astype(np.float32))
-            )
-        return patch.clamp(0, 1)
-
-    def losses(self, rng: np.random.Generator) -> dict[str, Tensor]:
+    def losses(self, rng: np.random.Generator, done: float) -> dict[str, Tensor]:
         contents = torch.stack([crop(self.data.contents, rng) for _ in range(BATCH)]).clamp_(0, 1)
         same = torch.from_numpy(rng.random(BATCH) < SAME_STYLE)
-        styles = torch.stack([c if s else self.style(rng) for c, s in zip(contents, same, strict=True)])
+        styles = torch.stack([c if s else drawn_style(self.data, rng) for c, s in zip(contents, same, strict=True)])
         contents, styles = (x.to(memory_format=torch.channels_last) for x in (contents, styles))
         with torch.no_grad():
             content = described(self.encoder, contents, "relu4_1").trunk["relu4_1"].float()
@@ -161,6 +175,80 @@ class AdaIn:
         }
 
 
+class Judged:
+    """A frame's whole way to a painting, judged by the teachers, whom the compact encoder does not always follow.
+
+    What only reconstructs photos, or pleases the compact encoder, gives back less of a style than it was given. Maps of
+    features are the program's own. A step learns from the painting after one of the levels.
+    """
+
+    def __init__(self, data: Data, encoder: CompactEncoder, network: nn.Module, method: str, teacher: Encoder) -> None:
+        self.data, self.encoder, self.network = data, encoder, network
+        settings = METHODS[method]()
+        assert isinstance(settings, TransferSettings)
+        self.levels, self.transform = settings.levels, TRANSFORMS[settings.transform]
+        rng = np.random.default_rng(0)
+        photos = torch.stack([crop(data.contents, rng) for _ in range(24)]).clamp_(0, 1)
+        self.perception = Perception(teacher, photos[:1], photos)
+
+    def losses(self, rng: np.random.Generator) -> dict[str, Tensor]:
+        contents = torch.stack([crop(self.data.contents, rng) for _ in range(JUDGED)]).clamp_(0, 1)
+        styles = torch.stack([drawn_style(self.data, rng) for _ in range(JUDGED)])
+        contents, styles = (x.to(memory_format=torch.channels_last) for x in (contents, styles))
+        levels = self.levels
+        if "relu5_1" in self.network.levels and rng.random() < 0.25:  # as some will ask for
+            levels = ("relu5_1", *levels)
+        levels = levels[: 1 + int(rng.integers(len(levels)))]
+        with torch.no_grad():
+            wanted = described(self.encoder, styles, levels[0]).trunk
+            painted = contents
+            for level in levels[:-1]:
+                painted = self.decoded(painted, wanted[level], level).clamp(0, 1)
+        # Through the last level only: whitening blows gradients up, and from level to level more so.
+        painted = self.decoded(painted, wanted[levels[-1]], levels[-1])
+        beyond = (painted - painted.clamp(0, 1)).square().mean()
+        judged = [self.judged(*three) for three in zip(painted, contents, styles, strict=True)]
+        style, content = (torch.stack(values).mean() for values in zip(*judged, strict=True))
+        return {
+            "style": JUDGED_STYLE * style,
+            "content": JUDGED_CONTENT * content,
+            "beyond": PIXEL_WEIGHT * tempered(beyond),
+        }
+
+    def decoded(self, frames: Tensor, wanted: Tensor, level: str) -> Tensor:
+        """Frames (N, 3, h, w) with the statistics of styles at a level; not clamped."""
+        with torch.no_grad():
+            features = described(self.encoder, frames, level).trunk[level].float()
+            mapped = self.mapped(features, wanted)
+        decoded: Tensor = self.network(mapped, level).float()
+        return decoded
+
+    def mapped(self, features: Tensor, style: Tensor) -> Tensor:
+        """Features (N, C, h, w) with the statistics of a style's, each with those of its own."""
+        mapped = []
+        for own, wanted in zip(features, style, strict=True):
+            with torch.no_grad(), torch.autocast("cpu", enabled=False):
+                affine = self.transform(all_moments_of(own), StyleMoments(all_moments_of(wanted)))
+            flat = affine.matrix.float() @ own.flatten(1) + affine.offset.float()[:, None]
+            mapped.append(flat.view_as(own))
+        return torch.stack(mapped).to(memory_format=torch.channels_last)
+
+    def judged(self, painted: Tensor, content: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.perception.of(style)(painted[None], content[None], torch.ones(1, 1))
+        return tempered(found[0][0]), found[1][0]
+
+
+class ByTurns:
+    """A lesson and, for the last part of the training, ``Judged`` by turns with it."""
+
+    def __init__(self, plain: Reconstruction | AdaIn, judged: Judged, judged_from: float) -> None:
+        self.plain, self.judged, self.judged_from = plain, judged, judged_from
+
+    def losses(self, rng: np.random.Generator, done: float) -> dict[str, Tensor]:
+        judges = done >= self.judged_from and rng.random() < JUDGED_SHARE
+        return self.judged.losses(rng) if judges else self.plain.losses(rng, done)
+
+
 def moments_of(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation of every channel, (N, C, 1, 1) each."""
     flat = features.float().flatten(2)
@@ -168,13 +256,16 @@ def moments_of(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean[..., None, None], (variance + 1e-5).sqrt()[..., None, None]
 
 
-Lesson = Reconstruction | AdaIn
+Lesson = Reconstruction | ByTurns
 
 
-def lesson(part: str, data: Data, encoder: CompactEncoder, network: nn.Module) -> Lesson:
-    if part == "adain":
-        return AdaIn(data, encoder, network)
-    return Reconstruction(data, encoder, network, LEVELS if part == "wct" else LEVELS[1:4])
+def lesson(part: str, data: Data, encoder: CompactEncoder, network: nn.Module, weights: Path) -> Lesson:
+    """What a part learns; ``weights``: the folder of the teachers'."""
+    if part == "photo":
+        return Reconstruction(data, encoder, network, LEVELS[1:4])
+    judged = Judged(data, encoder, network, part, load_teacher(weights, torch.bfloat16))
+    plain = AdaIn(data, encoder, network) if part == "adain" else Reconstruction(data, encoder, network, LEVELS)
+    return ByTurns(plain, judged, JUDGED_FROM[part])
 
 
 # ---- training
@@ -216,15 +307,18 @@ def train(args: argparse.Namespace) -> None:
         network.load_state_dict(saved["network"])
         optimizer.load_state_dict(saved["optimizer"])
         step, seconds = saved["step"], saved["seconds"]
-    learn = lesson(args.part, read_data(args.data), load_compact(), network)
+    learn = lesson(args.part, read_data(args.data), load_compact(), network, args.data / "weights")
     print(f"{args.part}: {parameter_count(network):,} parameters, from step {step}", flush=True)
     averages: dict[str, float] = {}
     started = time.monotonic() - seconds
+    judged_from = round(learn.judged_from * args.steps) if isinstance(learn, ByTurns) else 0
     while step < args.steps:
+        if step == judged_from:
+            optimizer.state.clear()  # it knows the gradients of a lesson learned: these are larger
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, args.steps)
+            group["lr"] = learning_rate(step, args.steps, judged_from)
         with torch.autocast("cpu", torch.bfloat16):
-            losses = learn.losses(np.random.default_rng((args.seed, step)))
+            losses = learn.losses(np.random.default_rng((args.seed, step)), step / args.steps)
         descend(losses, network, optimizer, averages)
         step += 1
         if step % 100 == 0 or step == args.steps:
@@ -235,9 +329,11 @@ def train(args: argparse.Namespace) -> None:
             print(f"step {step}  {seconds:.0f} s  {said}", flush=True)
 
 
-def learning_rate(step: int, steps: int) -> float:
+def learning_rate(step: int, steps: int, judged_from: int) -> float:
     left = (1 - step / steps) / (1 - DECAY_FROM)
-    return LEARNING_RATE * min(1.0, (step + 1) / WARM_UP, max(0.01, left))
+    begun = step - (judged_from if step >= judged_from else 0)
+    rate = LEARNING_RATE * (1 if begun == step else JUDGED_RATE)
+    return rate * min(1.0, (begun + 1) / WARM_UP, max(0.01, left))
 
 
 @torch.no_grad()

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidstyle.nets.palette import color_moments, packed_colors, recoloring, unpacked_colors
+from vidstyle.nets.rectify import rectified
 from vidstyle.nets.shuffle import shuffle, unshuffle
 
 WIDTH, BLOCKS = 64, 5
@@ -148,8 +150,11 @@ class Layer(nn.Module):
             met.append(statistics)
         return self.norm(y, share, statistics)
 
-    def folded(self, share: Tensor, statistics: Tensor) -> FoldedLayer:
-        """The layer of one blend with its norm, by ``statistics`` (2, C), inside the convolution."""
+    def folded(self, share: Tensor, statistics: Tensor, after: tuple[Tensor, Tensor] | None = None) -> FoldedLayer:
+        """The layer of one blend with its norm, by ``statistics`` (2, C), inside the convolution.
+
+        ``after``: what its channels go through then, a matrix (C, C) and an offset (C,).
+        """
         kernel = self.kernel(share)
         if self.norm is None:
             assert self.bias is not None
@@ -157,6 +162,9 @@ class Layer(nn.Module):
         else:
             scale, bias = self.norm.affine(share, statistics)
             kernel = kernel * scale[:, None, None, None]
+        if after is not None:
+            matrix, offset = after
+            kernel, bias = torch.tensordot(matrix, kernel, 1), matrix @ bias + offset
         return FoldedLayer(self.by_phase(kernel), self._repeat(bias), self.stride, self.phases is not None)
 
     def _repeat(self, bias: Tensor) -> Tensor:
@@ -188,8 +196,11 @@ def paint(
     prior: Tensor,
     consistency: Tensor,
     precision: torch.dtype,
+    recolor: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """The network, of layers with or without folded norms, computed in ``precision``. Not clamped to [0, 1] yet.
+
+    ``recolor``: what becomes of the colours that it paints, (N, 3, h, w), before the prior is mixed in.
 
     The last layer gives three colours and a gate. The gate says how much of the prior is kept as it is, where it can be
     trusted: without it the network would have to squeeze the prior through its coarse middle.
@@ -199,13 +210,16 @@ def paint(
     frame, prior, consistency = padded(frame), padded(prior), padded(consistency)
     trusted = (prior - 0.5) * consistency
     x = unshuffle(torch.cat([(frame - 0.5).to(precision), trusted.to(precision), consistency.to(precision)], 1))
-    x = F.relu_(stem(x))
-    x = F.relu_(down(x))
+    x = rectified(stem(x))
+    x = rectified(down(x))
     for first, second in zip(body[::2], body[1::2], strict=True):
-        x = x + second(F.relu_(first(x)))
-    x = last(F.relu_(up(x))).float() * OUTPUT_SCALE
+        x = x + second(rectified(first(x)))
+    x = last(rectified(up(x))).float() * OUTPUT_SCALE
     gate = torch.sigmoid(4 * x[:, 3:]) * (MOST_KEPT - LEAST_KEPT) + LEAST_KEPT
-    return torch.lerp(0.5 + x[:, :3], prior, gate * consistency)[..., :height, :width]
+    colors = 0.5 + x[:, :3]
+    if recolor is not None:
+        colors = recolor(colors)
+    return torch.lerp(colors, prior, gate * consistency)[..., :height, :width]
 
 
 def padded(x: Tensor) -> Tensor:
@@ -219,20 +233,27 @@ def padded(x: Tensor) -> Tensor:
 class TransformNet(nn.Module):
     """Paints frames in a blend of ``styles`` styles; a half-resolution stem and a quarter-resolution body.
 
-    Every layer has norms per style, and those from the last block on weights per style too; all of them blend
-    linearly. As a module it norms each picture by its own statistics; ``folded`` holds them still, for movies.
+    Every layer has norms per style, and those from the last block on weights per style too (``own_body`` False: from
+    the body's end on); all of them blend linearly. As a module it norms each picture by its own statistics; ``folded``
+    holds them still, for movies.
+
+    ``colored``: what it paints is given the colours of a palette, which follows the shares of the styles: S is 9 more
+    then (``palette_of``). So colours need not be learned, and are right in whatever style.
     """
 
-    def __init__(self, styles: int, width: int = WIDTH, blocks: int = BLOCKS) -> None:
+    def __init__(
+        self, styles: int, width: int = WIDTH, blocks: int = BLOCKS, own_body: bool = True, colored: bool = False
+    ) -> None:
         super().__init__()
-        self.styles, self.width, self.blocks = styles, width, blocks
+        self.styles, self.width, self.blocks, self.colored = styles, width, blocks, colored
+        first_own = 2 * (blocks - own_body)
         self.precision = torch.float32  # of activations; training may choose bfloat16
         half = width // 2
         self.layers = nn.ModuleList(
             [
                 Layer(styles, 28, half),
                 Layer(styles, half, width, stride=2),
-                *(Layer(styles, width, width, own=number >= 2 * blocks - 2) for number in range(2 * blocks)),
+                *(Layer(styles, width, width, own=number >= first_own) for number in range(2 * blocks)),
                 Layer(styles, width, half, enlarge="nearest", own=True),
                 Layer(styles, half, 4, 5, enlarge="bilinear", own=True, norm=False),
             ]
@@ -258,9 +279,8 @@ class TransformNet(nn.Module):
         if len(shares) > 1 and not torch.equal(shares, shares[:1].expand_as(shares)):
             rows = zip(frame, prior, consistency, shares, strict=True)
             return torch.cat([self(f[None], p[None], c[None], s[None]) for f, p, c, s in rows])
-        share = shares[0]
-        layers = [partial(layer, share=share) for layer in self.layers]
-        painted = paint(layers, frame, prior, consistency, self.precision)
+        layers = [partial(layer, share=shares[0, : self.styles]) for layer in self.layers]
+        painted = paint(layers, frame, prior, consistency, self.precision, self._recolor(shares[0]))
         return painted if self.training else painted.clamp(0, 1)
 
     @torch.no_grad()
@@ -272,17 +292,45 @@ class TransformNet(nn.Module):
         The others as in ``forward``, N = 1. (2, K).
         """
         met: list[Tensor] = []
-        layers = [partial(layer, share=share, met=met) for layer in self.layers]
-        paint(layers, frame, prior, consistency, precision)
+        layers = [partial(layer, share=share[: self.styles], met=met) for layer in self.layers]
+        paint(layers, frame, prior, consistency, precision, self._recolor(share, met))
         return torch.cat(met, 2)[:, 0]
+
+    def _recolor(self, share: Tensor, met: list[Tensor] | None = None) -> Callable[[Tensor], Tensor] | None:
+        """What gives pictures the palette of a blend, each by its own colours, which are added to ``met``."""
+        if not self.colored:
+            return None
+
+        def recolor(colors: Tensor) -> Tensor:
+            mean, covariance = color_moments(colors)
+            if met is not None:
+                met.append(packed_colors(mean, covariance))
+            matrix, offset = recoloring(share[self.styles :], mean, covariance)
+            return torch.einsum("npc,nchw->nphw", matrix, colors) + offset[..., None, None]
+
+        return recolor
 
     @torch.no_grad()
     def folded(self, share: Tensor, statistics: Tensor | None) -> FoldedNet:
         """The network of one blend ``share`` (S,), normed with ``statistics`` (2, K): plain convolutions."""
         assert statistics is not None, "a network with norms needs their statistics"
         channels = [0 if layer.norm is None else layer.norm.gain.shape[1] for layer in self.parts]
-        pairs = zip(self.parts, statistics.split(channels, 1), strict=True)
-        return FoldedNet([layer.folded(share, own) for layer, own in pairs])
+        *own, colors = statistics.split([*channels, 6 * self.colored], 1)
+        after: list[tuple[Tensor, Tensor] | None] = [None] * len(own)
+        if self.colored:
+            after[-1] = self._recoloring(share, colors)
+        share = share[: self.styles]
+        layers = zip(self.parts, own, after, strict=True)
+        return FoldedNet([layer.folded(share, norms, then) for layer, norms, then in layers])
+
+    def _recoloring(self, share: Tensor, colors: Tensor) -> tuple[Tensor, Tensor]:
+        """What the last layer's channels go through: ``recoloring`` of what ``paint`` makes of them, and the gate."""
+        mean, covariance = unpacked_colors(colors)
+        matrix, offset = (value[0] for value in recoloring(share[self.styles :], mean[None], covariance[None]))
+        middle = torch.full((3,), 0.5, device=share.device)
+        whole = torch.eye(4, device=share.device)
+        whole[:3, :3] = matrix
+        return whole, F.pad((matrix @ middle + offset - middle) / OUTPUT_SCALE, (0, 1))
 
 
 class FoldedNet(nn.Module):
