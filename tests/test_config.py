@@ -159,6 +159,7 @@ def full_request() -> Request:
         end=Fraction(30000, 1001),
         fps=Fraction(24000, 1001),
         start_style="/nets/udnie.safetensors",
+        why="a.jpg is a picture",
         encoder_weights="/nets/vgg.pth",
         flow_weights="/nets/raft.pth",
         flow_from="/films/flow",
@@ -246,7 +247,10 @@ def test_the_content_key_sees_each_styles_options_but_not_its_path() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (minimal(method="cubist"), "--method is one of optimize, recurrent, adain, wct, photo, none; not 'cubist'"),
+        (
+            minimal(method="cubist"),
+            "--method is one of optimize, recurrent, predict, adain, wct, photo, none; not 'cubist'",
+        ),
         (minimal(colour=1), "the settings has no 'colour'; it has movie, output"),
         (minimal(stylize={"sytle_weight": 1}), "[stylize] has no 'sytle_weight'; it has encoder, "),
         (minimal(method="none", stylize={"seed": 1}), "[stylize] has no 'seed'; it has no settings"),
@@ -318,6 +322,13 @@ def test_what_is_given_otherwise_goes_before_the_quality() -> None:
 
 def test_a_method_without_schedule_has_no_use_for_a_quality() -> None:
     assert request_from_plain(minimal(method="none", quality="best")).stylize == NoneSettings()
+
+
+def test_a_draft_begins_where_style_prediction_leaves_off_unless_told_otherwise() -> None:
+    begins = [request_from_plain(minimal(quality=name)).start_style for name in ("draft", "standard", "best")]
+    assert begins == ["predict", None, None]
+    asked = request_from_plain(minimal(quality="draft", start_style="/nets/udnie.safetensors"))
+    assert asked.start_style == "/nets/udnie.safetensors"
 
 
 @pytest.mark.parametrize("method", ["optimize", "none"])

@@ -284,6 +284,19 @@ class PhotoSettings(TransferSettings):
 
 
 @dataclass(frozen=True)
+class PredictSettings:
+    """Ghiasi et al. 2017: a recurrent network paints, with norms that another predicts from the styles' pictures."""
+
+    precision: str = "auto"  # of the network that paints: float32, bfloat16, or auto, which is what is faster here
+    styles: tuple[StyleSettings, ...] = (StyleSettings(),)
+    keep_colors: str = "none"  # none; luminance: only light and dark of what is painted; match: fit the styles' colours
+
+    def __post_init__(self) -> None:
+        one_of("--precision", self.precision, PRECISIONS)
+        one_of("--keep-colors", self.keep_colors, ("none", "luminance", "match"))
+
+
+@dataclass(frozen=True)
 class NoneSettings:
     """Pass every frame through unpainted: shows what the rest of the pipeline does to a movie."""
 
@@ -299,30 +312,39 @@ class EncodeSettings:
 
 
 #: The settings of any method.
-StylizeSettings = OptimizeSettings | RecurrentSettings | AdaInSettings | WctSettings | PhotoSettings | NoneSettings
+StylizeSettings = (
+    OptimizeSettings | RecurrentSettings | PredictSettings | AdaInSettings | WctSettings | PhotoSettings | NoneSettings
+)
 
 #: The methods that ``--method`` chooses from, and the settings that each takes.
 METHODS: dict[str, type[StylizeSettings]] = {
     "optimize": OptimizeSettings,
     "recurrent": RecurrentSettings,
+    "predict": PredictSettings,
     "adain": AdaInSettings,
     "wct": WctSettings,
     "photo": PhotoSettings,
     "none": NoneSettings,
 }
 
+#: Those that look at a picture of the style with the compact encoder, and take networks that were trained for it.
+BY_ENCODER = (TransferSettings, PredictSettings)
+
 #: Those that paint a frame in one pass of a network, beside which flow and ffmpeg count.
 IN_ONE_PASS = tuple(name for name, kind in METHODS.items() if kind not in (OptimizeSettings, NoneSettings))
 
-#: Settings of other stages that a method goes best with, by section; those that are given go first. The network was
-#: trained with flow that is as fast as itself, and with a mask of its own (Ruder 2018): whatever lies near an edge of
-#: what can be trusted is painted anew, and what moves differently from its neighbours is not held against it.
+#: Recurrent networks were trained with flow that is as fast as they are, and with a mask of its own (Ruder 2018):
+#: whatever lies near an edge of what can be trusted is painted anew, and what moves differently from its neighbours is
+#: not held against it.
+_AS_TRAINED: dict[str, dict[str, Any]] = {
+    "flow": {"preset": "fast"},
+    "consistency": {"motion_boundaries": False, "smooth": False, "minimum_filter": 7},
+}
+#: Settings of other stages that a method goes best with, by section; those that are given go first.
 METHOD_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "optimize": {},
-    "recurrent": {
-        "flow": {"preset": "fast"},
-        "consistency": {"motion_boundaries": False, "smooth": False, "minimum_filter": 7},
-    },
+    "recurrent": _AS_TRAINED,
+    "predict": _AS_TRAINED,
     # Flow as fast as the painting.
     "adain": {"flow": {"preset": "fast"}},
     "wct": {"flow": {"preset": "fast"}},
@@ -333,17 +355,21 @@ METHOD_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
 
 #: What ``--quality`` stands for: settings by section, beside which those that are given otherwise go first.
 #: Flow takes a hundredth of the time of painting, and is the same for all.
-QUALITIES: dict[str, dict[str, dict[str, Any]]] = {
-    "draft": {"stylize": {"first_iterations": 40, "iterations": 10}},
+QUALITIES: dict[str, dict[str, Any]] = {
+    # From where style prediction leaves off, few steps are enough.
+    "draft": {"start_style": "predict", "stylize": {"first_iterations": 15, "iterations": 10}},
     "standard": {},
     "best": {"stylize": {"first_iterations": 400, "iterations": 80, "stop_change": 1e-4}},
 }
 
 
-def with_defaults(table: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """A table of settings completed by others, both by section: what the table holds itself stays."""
+def with_defaults(table: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of settings completed by others, section by section: what the table holds itself stays."""
     completed = dict(table)
     for section, values in defaults.items():
+        if not isinstance(values, Mapping):
+            completed.setdefault(section, values)
+            continue
         given = table.get(section, {})
         if isinstance(given, Mapping):  # what is no table is refused where tables are read
             completed[section] = {**values, **given}

@@ -372,6 +372,16 @@ def test_an_optimisation_may_begin_with_a_trained_style(empty: Work) -> None:
     assert not [event for event in empty.progress if event.stage == "paint"]  # all three are kept apart
 
 
+def test_an_optimisation_may_begin_with_its_own_styles_predicted(empty: Work, other_style: Path) -> None:
+    once = {"stylize": {"first_iterations": 1, "iterations": 1}, "end": "0.1", "overwrite": True}
+    plain = empty.paint(**once).read_bytes()
+    begun = empty.paint(**once, start_style="predict").read_bytes()
+    assert begun != plain
+    styles = [{"path": str(path), "weight": weight} for path, weight in ((empty.style, 1), (other_style, 3))]
+    blended = empty.paint(**once, start_style="predict", style=styles)  # each frame in its own blend
+    assert blended.read_bytes() not in (plain, begun)
+
+
 def test_what_begins_must_be_a_trained_style(empty: Work) -> None:
     with pytest.raises(InputError, match="--start-style is for --method optimize"):
         request("red", start_style="green")

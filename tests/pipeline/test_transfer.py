@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.pipeline.conftest import CUT, Work, artifacts, contents, times
-from vidstyle.config import AdaInSettings, PhotoSettings, WctSettings
-from vidstyle.errors import InputError, Interrupted
+from vidstyle.config import AdaInSettings, PhotoSettings, PredictSettings, WctSettings
+from vidstyle.errors import InputError, Interrupted, PaintError
 from vidstyle.pipeline.request import Request, request_from_plain, request_to_plain, why_method
+from vidstyle.pipeline.studio import enough_memory
 from vidstyle.store import frame_name
 
-METHODS = ("adain", "wct", "photo")
+METHODS = ("adain", "wct", "photo", "predict")
 
 
 def paint(work: Work, method: str = "adain", **asked: Any) -> Path:
@@ -27,7 +29,12 @@ def request(method: str, *paths: str, **more: Any) -> Request:
 
 
 def test_settings_of_each_method() -> None:
-    assert [type(request(method).stylize) for method in METHODS] == [AdaInSettings, WctSettings, PhotoSettings]
+    assert [type(request(method).stylize) for method in METHODS] == [
+        AdaInSettings,
+        WctSettings,
+        PhotoSettings,
+        PredictSettings,
+    ]
     asked = request("wct", stylize={"levels": ["relu5_1", "relu1_1"], "strength": 0.6, "transform": "color"})
     assert asked.stylize == WctSettings(levels=("relu5_1", "relu1_1"), strength=0.6, transform="color")
     assert request_from_plain(request_to_plain(asked)) == asked
@@ -49,6 +56,12 @@ def test_settings_of_each_method() -> None:
         ("wct", {"stylize": {"strength": 1.5}}, "--strength is at least 0 and at most 1"),
         ("wct", {"stylize": {"fusion": -1.0}}, "--fusion is at least 0"),
         ("wct", {"encoder_weights": "x.pth"}, "--encoder-weights is for --method optimize"),
+        ("predict", {"encoder_weights": "x.pth"}, "--encoder-weights is for --method optimize"),
+        (
+            "predict",
+            {"stylize": {"strength": 0.5}},
+            "--strength is for --method adain or wct or photo",
+        ),
         ("wct", {"start_style": "udnie"}, "--start-style is for --method optimize"),
         (
             "wct",
@@ -101,3 +114,10 @@ def test_other_settings_are_another_painting_from_the_same_flow(empty: Work) -> 
     assert times(empty.cache, "flow") == flow
     keys = {Path(name).parts[3] for name in artifacts(empty.cache, "stylize")}
     assert len(keys) == 2
+
+
+def test_only_too_little_memory_is_called_so() -> None:
+    with pytest.raises(PaintError, match="too little memory"), enough_memory((64, 48)):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+    with pytest.raises(torch.linalg.LinAlgError), enough_memory((64, 48)):
+        torch.linalg.cholesky(-torch.eye(2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -9,14 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidstyle.config import METHODS, OptimizeSettings, StyleSettings, TransferSettings
+from vidstyle.config import METHODS, OptimizeSettings, PredictSettings, StyleSettings, TransferSettings
 from vidstyle.nets.autoencoder import DECODERS_FILE, Autoencoder, build_decoder
 from vidstyle.nets.calibration import dead_leaves
 from vidstyle.nets.encoder import Encoder, EncoderOptions, build_compact, find_weights, load_encoder
+from vidstyle.nets.predictor import PREDICTOR_FILE, build_predicted
 from vidstyle.nets.transform import TransformNet
 from vidstyle.nets.weights import embedded, read_weights
 from vidstyle.stylize.base import Prior, Progress, State
 from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.predict import PredictStylizer
 from vidstyle.stylize.schedule import Turn
 from vidstyle.stylize.smoothing import finish_of
 from vidstyle.stylize.transfer import TransferStylizer
@@ -97,6 +100,16 @@ def autoencoder(method: str) -> Autoencoder:
     compact = build_compact(read_weights(find_weights("compact")), EncoderOptions())
     decoder = build_decoder(method, read_weights(embedded(DECODERS_FILE)))
     return Autoencoder(compact, decoder, torch.device("cpu"))
+
+
+def predicted(*styles: Tensor, shares: Any = None, settings: Mapping[str, Any] = {}) -> Any:
+    """A ``PredictStylizer`` with the networks as shipped."""
+    many = tuple(StyleSettings() for _ in styles or (0,))
+    asked = PredictSettings(**{"styles": many, **settings})
+    compact = build_compact(read_weights(find_weights("compact")), EncoderOptions())
+    both = build_predicted(read_weights(embedded(PREDICTOR_FILE)))
+    at = shares or (lambda number: [1.0] * len(many))
+    return PredictStylizer(asked, both, compact, styles or (style(),), at, torch.device("cpu"))
 
 
 def transfer(method: str, *styles: Tensor, size: tuple[int, int] = SIZE, shares: Any = None, **changes: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.stylize.scene import HEIGHT, SIZE, WIDTH, frame, picture, prior, small_network, stylizer, transfer
+from tests.stylize.scene import HEIGHT, SIZE, WIDTH, frame, picture, predicted, prior, small_network, stylizer, transfer
 from vidstyle.config import METHODS
 from vidstyle.stylize.base import Prior, Stylizer
 from vidstyle.stylize.none import NoneStylizer
@@ -19,6 +19,7 @@ MAKERS: dict[str, Callable[[], Stylizer]] = {
     "none": NoneStylizer,
     "recurrent": lambda: RecurrentStylizer([TrainedStyle(small_network())], lambda frame: [1.0], torch.device("cpu")),
     "optimize": lambda: stylizer(iterations=2, first_iterations=2, first_init="noise"),
+    "predict": predicted,
     "adain": lambda: transfer("adain"),
     "wct": lambda: transfer("wct"),
     "photo": lambda: transfer("photo"),

@@ -13,7 +13,7 @@ from vidstyle.media.outputs import (
     open_writer,
 )
 from vidstyle.media.pictures import Pictures, picture_files
-from vidstyle.media.probe import AudioStream, Movie, SubtitleStream
+from vidstyle.media.probe import AudioStream, Movie, SubtitleStream, working_size
 from vidstyle.media.shots import find_cuts, rises, shots
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.write import MovieWriter, check_encoder
@@ -47,4 +47,5 @@ __all__ = [
     "rises",
     "scan",
     "shots",
+    "working_size",
 ]

@@ -102,6 +102,17 @@ class Movie:
         )
 
 
+def working_size(movie: Movie, width: int | None, height: int | None) -> tuple[int, int]:
+    """``(width, height)`` to work at: as asked, the other side in proportion and even; else the movie's own."""
+    if width and height:
+        return width, height
+    if width:
+        return width, max(2, 2 * round(width * movie.height / movie.width / 2))
+    if height:
+        return max(2, 2 * round(height * movie.width / movie.height / 2)), height
+    return movie.width, movie.height
+
+
 def probe(path: Path | str) -> Movie:
     """Looks at a movie file and its first frame. Raises InputError, in one line, for what is no movie."""
     path = Path(path).absolute()

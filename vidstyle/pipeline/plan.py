@@ -10,7 +10,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidstyle.config import RAFT_METHODS, NoneSettings, OptimizeSettings, RecurrentSettings, TransferSettings
+from vidstyle.config import (
+    BY_ENCODER,
+    RAFT_METHODS,
+    NoneSettings,
+    OptimizeSettings,
+    PredictSettings,
+    RecurrentSettings,
+    TransferSettings,
+)
 from vidstyle.errors import InputError
 from vidstyle.media import (
     PICTURE_ENDINGS,
@@ -23,9 +31,11 @@ from vidstyle.media import (
     is_folder,
     probe,
     scan,
+    working_size,
 )
 from vidstyle.nets.autoencoder import DECODERS_FILE
 from vidstyle.nets.encoder import find_weights
+from vidstyle.nets.predictor import PREDICTOR_FILE
 from vidstyle.nets.weights import embedded, fetch
 from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
@@ -42,7 +52,6 @@ from vidstyle.pipeline.stages import (
     digest_inputs,
     frame_range,
     job_shots,
-    working_size,
 )
 from vidstyle.pipeline.styles import find_file, is_bare, trained_styles
 from vidstyle.store import JSON, Shelf, Store, content_key, frame_name, numbered_files, pair_name
@@ -175,13 +184,19 @@ def assemble(
 
 def find_all_weights(request: Request, say: Callable[[str], None] | None = None) -> Weights:
     """The weight files that the request takes; ``say`` as for ``find_weights``."""
-    decoders = embedded(DECODERS_FILE) if isinstance(request.stylize, TransferSettings) else None
-    return Weights(encoder_weights(request, say), flow_weights(request, say), decoders)
+    return Weights(encoder_weights(request, say), flow_weights(request, say), painter_weights(request))
+
+
+def painter_weights(request: Request) -> Path | None:
+    """The weight file of the networks that the request's method paints any picture's style with."""
+    if isinstance(request.stylize, PredictSettings):
+        return embedded(PREDICTOR_FILE)
+    return embedded(DECODERS_FILE) if isinstance(request.stylize, TransferSettings) else None
 
 
 def encoder_weights(request: Request, say: Callable[[str], None] | None = None) -> Path | None:
     """The weight file of the request's encoder, if its method takes one; ``say`` as for ``find_weights``."""
-    if isinstance(request.stylize, TransferSettings):
+    if isinstance(request.stylize, BY_ENCODER):
         return find_weights("compact")
     if not isinstance(request.stylize, OptimizeSettings):
         return None

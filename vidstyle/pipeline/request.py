@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.config import (
+    BY_ENCODER,
     METHODS,
     QUALITIES,
     RAFT_METHODS,
@@ -23,7 +24,6 @@ from vidstyle.config import (
     ShotSettings,
     StyleSettings,
     StylizeSettings,
-    TransferSettings,
     one_of,
     with_method_defaults,
     with_quality,
@@ -32,6 +32,9 @@ from vidstyle.errors import InputError
 from vidstyle.pipeline.scenes import read_scenes
 from vidstyle.pipeline.styles import check_method, is_bare, is_known, method_for
 from vidstyle.structure import convert, from_plain, to_plain
+
+#: As a ``start_style``, which is a name or a file else: frames begin as style prediction paints them.
+PREDICT = "predict"
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,13 @@ class Request:
     height: int | None = None
     start: Fraction | None = None  # first frame at or after it
     end: Fraction | None = None  # frames before it
-    start_style: str | None = None  # a trained style, by name or file, that frames to be optimised begin in
+    start_style: str | None = None  # a trained style, or PREDICT, that frames to be optimised begin in
     encoder_weights: str | None = None  # a file of the user's own; None: embedded or downloaded
     flow_weights: str | None = None  # of RAFT: a file of the user's own; None: downloaded
     flow_from: str | None = None  # a folder of flow files; what it lacks is estimated
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     fps: Fraction | None = None  # of pictures as a movie; None: the usual. A movie file has times of its own
+    why: str | None = None  # in one line, why this method was chosen; None: it was asked for, or is the only one
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
@@ -95,17 +99,15 @@ class Request:
         if not isinstance(self.stylize, NoneSettings) and not self.styles:
             raise InputError("no style given: add --style PAINTING.jpg, or a name that `vidstyle styles list` has")
         for style in self.styles:
-            is_picture = isinstance(self.stylize, OptimizeSettings | TransferSettings)
+            is_picture = not isinstance(self.stylize, RecurrentSettings | NoneSettings)
             if style.name is not None and (is_picture or is_bare(style.path)):
                 raise InputError(f"--style {style.path}: name= is for a file of several trained styles")
         if isinstance(self.stylize, RecurrentSettings):
             self.check_trained()
         if self.start_style and not isinstance(self.stylize, OptimizeSettings):
             raise InputError(f"--start-style is for --method optimize: {self.method} paints in one go")
-        if self.encoder_weights and isinstance(self.stylize, TransferSettings):
-            raise InputError(
-                f"--encoder-weights is for --method optimize: {self.method} has decoders for its own encoder"
-            )
+        if self.encoder_weights and isinstance(self.stylize, BY_ENCODER):
+            raise InputError(f"--encoder-weights is for --method optimize: {self.method} was trained for its own")
         if self.flow_weights and self.flow.method not in RAFT_METHODS:
             raise InputError(f"--flow-weights is for --flow {' or '.join(RAFT_METHODS)}, not for {self.flow.method}")
 
@@ -144,15 +146,17 @@ def why_method(request: Request) -> str | None:
     """In one line, how the request's styles are painted and why so; None where nothing is painted."""
     if isinstance(request.stylize, NoneSettings):
         return None
+    if request.why is not None:
+        return request.why
     names = [Path(style.path).name for style in request.styles]
     listed = " and ".join(names)
     if isinstance(request.stylize, RecurrentSettings):
         what = f"{listed} is a trained style" if len(names) == 1 else f"{listed} are trained styles"
         return f"{what}: a network paints each frame in one go"
     what = f"{listed} is a picture" if len(names) == 1 else f"{listed} are pictures"
-    if isinstance(request.stylize, TransferSettings):
+    if isinstance(request.stylize, BY_ENCODER):
         return f"{what}: --method {request.method} paints each frame in one go"
-    return f"{what}: frames are painted by optimisation (--method wct and adain, and trained styles, are far faster)"
+    return f"{what}: frames are painted by optimisation (--method predict, adain and wct are far faster)"
 
 
 def request_to_plain(request: Request) -> dict[str, Any]:

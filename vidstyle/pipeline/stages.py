@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from vidstyle.config import FPS, DecodeSettings, NoneSettings
 from vidstyle.errors import InputError
 from vidstyle.media import Movie, Timeline, find_cuts, picture_files, shots
+from vidstyle.nets.encoder import find_weights
+from vidstyle.nets.predictor import PREDICTOR_FILE
+from vidstyle.nets.weights import embedded
 from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.painted import PAINTED, Painted
-from vidstyle.pipeline.request import Request
+from vidstyle.pipeline.request import PREDICT, Request
 from vidstyle.pipeline.scenes import cut_frames
 from vidstyle.pipeline.styles import find_file, is_bare
 from vidstyle.store import FLOW, FRAME, JSON, MASK, FlowFolder, Shelf, Store, content_key, file_digest, files_digest
@@ -43,7 +46,7 @@ class Inputs:
     device: str  # cpu, cuda or mps: results differ between kinds, not between cards
     masks: tuple[str, ...] = ()  # of the styles that have one, in order
     start: tuple[str, ...] = ()  # of the trained style that frames begin in: its file's digest, and its name
-    decoders: tuple[str, ...] = ()  # of the file that holds them
+    painter: tuple[str, ...] = ()  # of the file of the networks that paint any picture's style
     flow: tuple[str, ...] = ()  # what flow is made from besides frames; nothing for DIS
     precision: str = "float32"  # of the network's numbers, as chosen: what "auto" means differs between machines
 
@@ -54,7 +57,7 @@ class Weights:
 
     encoder: Path | None = None
     flow: Path | None = None
-    decoders: Path | None = None
+    painter: Path | None = None
 
 
 def digest_inputs(request: Request, store: Store, weights: Weights, device: str) -> Inputs:
@@ -66,7 +69,7 @@ def digest_inputs(request: Request, store: Store, weights: Weights, device: str)
         masks=tuple(file_digest(Path(style.mask), memo) for style in request.styles if style.mask),
         weights=None if weights.encoder is None else file_digest(weights.encoder, memo),
         start=start_inputs(request, memo),
-        decoders=() if weights.decoders is None else (file_digest(weights.decoders, memo),),
+        painter=() if weights.painter is None else (file_digest(weights.painter, memo),),
         precision=stylize_precision(request, device),
     )
 
@@ -75,8 +78,15 @@ def start_inputs(request: Request, memo: Path | None) -> tuple[str, ...]:
     """What ``Inputs.start`` is."""
     if request.start_style is None:
         return ()
+    if request.start_style == PREDICT:
+        return tuple(file_digest(path, memo) for path in predict_weights())
     name = (request.start_style,) if is_bare(request.start_style) else ()
     return (file_digest(find_file(request.start_style), memo), *name)
+
+
+def predict_weights() -> tuple[Path, Path]:
+    """The files of the encoder and the networks that predict and paint any picture's style."""
+    return find_weights("compact"), embedded(PREDICTOR_FILE)
 
 
 def stylize_precision(request: Request, device: str) -> str:
@@ -144,7 +154,7 @@ class Stages:
         extent = self.schedule.extent(pass_number, shot)
         flow = (self.consistency_key,) if extent else ()  # what looks at no other frame takes no flow
         inputs = (self.decode_key, *flow, *self.inputs.styles, str(self.inputs.weights), *self.inputs.masks)
-        inputs += self.inputs.start + self.inputs.decoders
+        inputs += self.inputs.start + self.inputs.painter
         # What was asked for is not what counts, but what was chosen.
         chosen = dataclasses.replace(settings, precision="auto")
         return self.key("stylize", pass_settings(chosen, pass_number), *inputs, *map(str, extent))
@@ -176,17 +186,6 @@ class Stages:
     def encode(self, job_shots: list[Shot]) -> Shelf[dict[str, Any]]:
         """Where it is noted which output files hold this movie."""
         return self.shelf("encode", self.encode_key(job_shots), JSON, self.request.encode)
-
-
-def working_size(movie: Movie, width: int | None, height: int | None) -> tuple[int, int]:
-    """``(width, height)`` to work at: as asked, the other side in proportion and even; else the movie's own."""
-    if width and height:
-        return width, height
-    if width:
-        return width, max(2, 2 * round(width * movie.height / movie.width / 2))
-    if height:
-        return max(2, 2 * round(height * movie.width / movie.height / 2)), height
-    return movie.width, movie.height
 
 
 def frame_range(movie: Movie, timeline: Timeline, start: Fraction | None, end: Fraction | None) -> Shot:

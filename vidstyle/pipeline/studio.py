@@ -12,12 +12,21 @@ from typing import Any
 import torch
 
 from vidstyle import __version__
-from vidstyle.config import NoneSettings, RecurrentSettings, StyleSettings, TransferSettings
+from vidstyle.config import (
+    BY_ENCODER,
+    IN_ONE_PASS,
+    NoneSettings,
+    OptimizeSettings,
+    PredictSettings,
+    RecurrentSettings,
+    StyleSettings,
+)
 from vidstyle.errors import PaintError
 from vidstyle.flow import FlowMethod, flow_method
 from vidstyle.media import find_ffmpeg
 from vidstyle.nets.autoencoder import Autoencoder, build_decoder
 from vidstyle.nets.encoder import EncoderOptions, build_compact, check_layers, load_encoder
+from vidstyle.nets.predictor import build_predicted
 from vidstyle.nets.tiled import TiledEncoder
 from vidstyle.nets.weights import read_weights
 from vidstyle.pipeline.budget import Budget
@@ -29,12 +38,14 @@ from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.masks import Masks
 from vidstyle.pipeline.painted import Painted
 from vidstyle.pipeline.plan import Plan
-from vidstyle.pipeline.stages import Shot
+from vidstyle.pipeline.request import PREDICT
+from vidstyle.pipeline.stages import Shot, predict_weights
 from vidstyle.pipeline.styles import is_bare, trained_styles
 from vidstyle.stylize.base import Stylizer
 from vidstyle.stylize.mixing import Shares, shares_at, weights_at
 from vidstyle.stylize.none import NoneStylizer
 from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.predict import PredictStylizer
 from vidstyle.stylize.recurrent import RecurrentStylizer
 from vidstyle.stylize.schedule import Turn
 from vidstyle.stylize.smoothing import finish_of
@@ -58,7 +69,7 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         self.consistencies = Consistencies(stages.consistency, self.flows, request.consistency, tools)
         self.masks = Masks(plan, tools)
         # Beside optimisation it would not be noticed: there flow takes a hundredth of the time.
-        self.ahead = Ahead() if isinstance(request.stylize, RecurrentSettings | TransferSettings) else None
+        self.ahead = Ahead() if request.method in IN_ONE_PASS else None
         self.recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
         self.stylizer: Callable[[], Stylizer] = cache(lambda: build_stylizer(plan, self.device, self.masks))
         self.painters = {
@@ -128,23 +139,40 @@ def build_stylizer(plan: Plan, device: torch.device, masks: Masks) -> Stylizer:
         return RecurrentStylizer(trained, shares, device, getattr(torch, precision), keeps)
     images = [torch.from_numpy(read_image(Path(s.path))).to(device) for s in plan.request.styles]
     assert plan.weights.encoder is not None
-    if isinstance(settings, TransferSettings):
-        assert plan.weights.decoders is not None
-        decoder = build_decoder(plan.request.method, read_weights(plan.weights.decoders))
+    if isinstance(settings, BY_ENCODER):
+        assert plan.weights.painter is not None
+        painter = read_weights(plan.weights.painter)
         compact = build_compact(read_weights(plan.weights.encoder), EncoderOptions())
+        if isinstance(settings, PredictSettings):
+            both = build_predicted(painter)
+            return PredictStylizer(settings, both, compact, images, shares, device, getattr(torch, precision))
+        decoder = build_decoder(plan.request.method, painter)
         autoencoder = Autoencoder(compact, decoder, device, getattr(torch, precision))
         return TransferStylizer(settings, autoencoder, images, plan.size, shares, finish_of(settings))
     options = EncoderOptions(settings.pooling, settings.normalized)
     encoder = TiledEncoder(load_encoder(settings.encoder, plan.weights.encoder, device, options, precision))
     check_layers(encoder, (*settings.content_levels, *settings.style_levels))
-    return OptimizeStylizer(settings, encoder, images, plan.size, shares, start_painter(plan, device))
+    begin = start_painter(plan, settings, images, shares, device)
+    return OptimizeStylizer(settings, encoder, images, plan.size, shares, begin)
 
 
-def start_painter(plan: Plan, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """What makes of a frame ``(3, H, W)`` the picture that its optimisation begins with; None: the frame itself."""
+def start_painter(
+    plan: Plan,
+    settings: OptimizeSettings,
+    images: Sequence[torch.Tensor],
+    shares: Callable[[int], Shares],
+    device: torch.device,
+) -> Callable[[torch.Tensor, int], torch.Tensor] | None:
+    """What makes of a frame ``(3, H, W)``, and its number, the picture that its optimisation begins with; None: the
+    frame itself."""
     path = plan.request.start_style
     if path is None:
         return None
+    if path == PREDICT:
+        compact, both = (read_weights(file) for file in predict_weights())
+        predicts = PredictSettings(styles=settings.styles)
+        networks = build_predicted(both), build_compact(compact, EncoderOptions())
+        return PredictStylizer(predicts, *networks, images, shares, device).picture
     trained = trained_styles([(path, path if is_bare(path) else None)])
     return RecurrentStylizer(trained, lambda frame: [1.0], device).picture
 
@@ -189,8 +217,8 @@ def enough_memory(size: tuple[int, int]) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        # Off the GPU torch raises a bare RuntimeError.
-        if type(error) is RuntimeError and "allocate memory" not in str(error):
+        # Off the GPU torch raises a bare RuntimeError, as for many other things.
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
             raise
         raise PaintError(
             f"too little memory to paint {size[0]}×{size[1]}: give a smaller --height, or a smaller scale of the style"

@@ -44,8 +44,8 @@ class OptimizeStylizer:
         styles: one image ``(3, h, w)`` in [0, 1] for each of ``settings.styles``, blended by normalised weight.
         size: ``(width, height)`` of the frames, which the strokes' size follows.
         shares_at: what each style has of a frame, by the frame's number; None: by the settings' weights, always.
-        begin: makes of a frame ``(3, H, W)`` what stands for it where one begins with the frame itself: a picture that
-            is nearer to the end, of a feed-forward network. None: the frame.
+        begin: makes of a frame ``(3, H, W)`` and its number what stands for it where one begins with the frame itself:
+            a picture that is nearer to the end, of a feed-forward network. None: the frame.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class OptimizeStylizer:
         styles: Sequence[Tensor],
         size: tuple[int, int],
         shares_at: Callable[[int], Shares] | None = None,
-        begin: Callable[[Tensor], Tensor] | None = None,
+        begin: Callable[[Tensor, int], Tensor] | None = None,
     ) -> None:
         self.settings = settings
         self.encoder, self.begin = encoder, begin
@@ -76,7 +76,7 @@ class OptimizeStylizer:
         batch = channels_last(view[None])
         targets = self.targets(batch, turn.frame)
         held_to = self.temporal_priors(priors, turn)
-        start = self.start(batch, priors, seed)
+        start = self.start(batch, priors, turn.frame, seed)
         stylized = minimize(
             # One channel, where it stands for three.
             lambda x: losses.weighted_sum(self.terms(x.expand(-1, 3, -1, -1), targets, held_to), self.weights()),
@@ -139,7 +139,7 @@ class OptimizeStylizer:
             terms["temporal"] = sum_over(losses.temporal_loss(x, prior.warped, prior.consistency) for prior in priors)
         return terms
 
-    def start(self, batch: Tensor, priors: Sequence[Prior], seed: int) -> Tensor:
+    def start(self, batch: Tensor, priors: Sequence[Prior], number: int, seed: int) -> Tensor:
         """Where the optimisation of a frame begins, ``(1, 3, H, W)``."""
         if priors and not priors[0].offset:
             return channels_last(blend_neighbours(priors[0].stylized, priors[1:])[None])
@@ -148,7 +148,7 @@ class OptimizeStylizer:
             return channels_last(noise(tuple(batch.shape), seed).to(batch.device))
         if kind == "previous":
             return channels_last(priors[0].stylized[None])
-        base = batch if self.begin is None else channels_last(self.begin(batch[0])[None].clone())
+        base = batch if self.begin is None else channels_last(self.begin(batch[0], number)[None].clone())
         if kind == "warped":
             return channels_last(torch.lerp(base, priors[0].warped[None], priors[0].consistency))
         return base

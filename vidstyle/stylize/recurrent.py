@@ -150,9 +150,10 @@ class RecurrentStylizer:
         return {**found, AGE: torch.tensor(age)} if found else {}
 
     @torch.inference_mode()
-    def picture(self, frame: Tensor) -> Tensor:
-        """A picture ``(3, H, W)`` in the first style, as a frame that begins a shot."""
-        parts, given = list(parts_of(self.styles[:1], [1.0])), inputs(frame, ())
+    def picture(self, frame: Tensor, number: int | None = None) -> Tensor:
+        """A picture ``(3, H, W)`` as a frame that begins a shot: as frame ``number``, by default in the first style."""
+        parts = list(parts_of(self.styles[:1], [1.0])) if number is None else self.parts(number)
+        given = inputs(frame, ())
         return self.paint(given, parts, self.norms(parts, given, {}))
 
     def paint(self, given: Inputs, parts: Sequence[Part], norms: State) -> Tensor:
