@@ -55,7 +55,9 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @overwrite_option
 @click.option("--method", type=click.Choice(list(config.METHODS)), default=None,
               help="How frames are painted: docs/methods.md  "
-                   "[default: optimize in pictures, recurrent in trained styles]")  # fmt: skip
+                   "[default: in pictures the best that --within leaves time for, else recurrent]")  # fmt: skip
+@click.option("--within",
+              help="Pictures only: how long painting may take: 90s, 20m, 1h30m  [default: 30m]")  # fmt: skip
 @click.option("--quality", type=click.Choice(list(config.QUALITIES)), default=None,
               help="Pictures only: how thoroughly; other options go before it  [default: standard]")  # fmt: skip
 @click.option("--width", type=int, help="Work at this width, in pixels  [default: the movie's]")
@@ -84,7 +86,8 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
          help="What the first frame of a shot begins as  [default: content]")  # fmt: skip
 @setting("stylize", "init", type=click.Choice(["warped", "previous", "content", "noise"]),
          help="What later frames begin as  [default: warped]")  # fmt: skip
-@click.option("--start-style", help="Begin frames, where nothing was painted yet, in this trained style")
+@click.option("--start-style", help="Begin frames, where nothing was painted yet, in this trained style; "
+                                    "predict: as --method predict paints them")  # fmt: skip
 @setting("stylize", "offsets", flag="--long-term", type=Offsets(),
          help="Frames back that a frame is held to, such as 1,10,20,40  [default: 1]")  # fmt: skip
 @setting("stylize", "passes", type=int,
@@ -153,9 +156,6 @@ def stylize(
         raise click.UsageError("--no-cache goes with neither --cache-dir nor --cache-limit")
     table = read_settings(settings_file) if settings_file else {}
     file_limit = table.pop("cache_limit", None)
-    in_one_pass = (options.get("method") or table.get("method")) in config.IN_ONE_PASS
-    if in_one_pass or any(may_be_trained(style["path"]) for style in options.get("styles") or table.get("styles", ())):
-        let_threads_sleep()
     request = build_request(table, options)
     if "quality" in table and request.method != "optimize" and not quiet:
         Display().say(f"--quality is for pictures as styles: --method {request.method} has no use for it")
@@ -172,8 +172,8 @@ def may_be_trained(path: str) -> bool:
 
 
 def build_request(table: dict[str, Any], options: dict[str, Any]) -> Request:
-    """The settings file's ``table``, then what was given on the command line."""
-    from vidstyle.pipeline.request import request_from_plain
+    """The settings file's ``table``, then what was given on the command line, then the method that fits both."""
+    from vidstyle.pipeline.choice import with_method
 
     given = {name: plain(value) for name, value in options.items() if value not in (None, ())}
     for name, value in given.items():
@@ -184,6 +184,11 @@ def build_request(table: dict[str, Any], options: dict[str, Any]) -> Request:
             table[key] = value
     if "output" not in table:
         table["output"] = default_output(table)
+    table = with_method(table)
+    if table.get("method") in config.IN_ONE_PASS or any(may_be_trained(s["path"]) for s in table.get("styles", ())):
+        let_threads_sleep()
+    from vidstyle.pipeline.request import request_from_plain  # here: it loads torch
+
     return request_from_plain(table)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import InputError, Interrupted
+from vidstyle.pipeline.choice import with_method
 from vidstyle.pipeline.events import Event, Monitor
 from vidstyle.pipeline.outputs import check_existing, is_there
 from vidstyle.pipeline.plan import Plan, make_plan
@@ -48,7 +49,8 @@ def stylize(
         cache_limit: what the cache folder stays under, bytes or a text such as "20G"; None: $VIDSTYLE_CACHE_LIMIT.
         use_cache: False keeps nothing on the disk but the output; what is stopped then begins anew.
         settings: fields of ``Request`` by name: ``height=360``, ``method="optimize"``,
-            ``stylize={"iterations": 30}``, ``flow={"preset": "fast"}``, ``start=Fraction(3, 2)`` …
+            ``stylize={"iterations": 30}``, ``flow={"preset": "fast"}``, ``start=Fraction(3, 2)`` …; without a method,
+            ``within="10m"`` or seconds: what painting in pictures may take (vidstyle.pipeline.choice).
     Returns:
         The absolute path of the output.
     Raises:
@@ -61,7 +63,8 @@ def stylize(
             raise InputError(f"a style needs a path: {item}")
         item["path"] = os.fspath(item["path"])
     plain = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in settings.items()}
-    request = request_from_plain({"movie": os.fspath(movie), "output": os.fspath(output), "styles": styles, **plain})
+    table = {"movie": os.fspath(movie), "output": os.fspath(output), "styles": styles, **plain}
+    request = request_from_plain(with_method(table))
     root = default_root() if cache_dir is None else Path(cache_dir)
     limit = parse_size(cache_limit) if isinstance(cache_limit, str) else cache_limit
     monitor = Monitor(progress, should_stop)
