@@ -5,6 +5,7 @@
     python scripts/bench_arbitrary.py speed --data ../shared/data
     python scripts/bench_arbitrary.py memory --methods wct
     python scripts/bench_arbitrary.py picture --out docs/images
+    python scripts/bench_arbitrary.py sheet --data ../shared/data --out docs/images
 
 style   the judge's style and content on photos held out, in styles that nothing was trained on, beside the optimiser
         (--optimize-photos of them) and the 16× compressed WCT decoders with their own encoders, levels 5 to 1.
@@ -13,6 +14,7 @@ calm    warping error on the sequences held out, beside the same network frame b
 speed   whole jobs, file to file with cold caches, at 640×360.
 memory  the most memory that a process takes that paints one 4K frame.
 picture what the documentation shows: frames of the sample movie in our own styles, by every method and the optimiser.
+sheet   the same in the four unseen and two other paintings: a block for each, a row for each method in it.
 """
 
 from __future__ import annotations
@@ -41,24 +43,27 @@ from torch.nn import functional as F
 from train_decoders import HELD_OUT_PHOTOS, HELD_OUT_SEQUENCES, UNSEEN_STYLES
 from train_styles import SAMPLE, sample_frames
 
-from vidstyle.config import METHODS, OptimizeSettings, TransferSettings
+from vidstyle.config import METHOD_DEFAULTS, METHODS, OptimizeSettings, PredictSettings, TransferSettings
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.metrics import Judge, Judgement
 from vidstyle.nets.autoencoder import DECODERS_FILE, Autoencoder, build_decoder
 from vidstyle.nets.encoder import EncoderOptions, build_compact, find_weights, load_encoder
+from vidstyle.nets.predictor import PREDICTOR_FILE, build_predicted
 from vidstyle.nets.teacher import small_features
 from vidstyle.nets.weights import embedded, read_weights
 from vidstyle.pipeline.images import read_image
-from vidstyle.stylize.base import Prior, State
+from vidstyle.stylize.base import Prior, State, Stylizer
 from vidstyle.stylize.moments import StyleMoments, moments_of, wct
 from vidstyle.stylize.optimize import OptimizeStylizer
+from vidstyle.stylize.predict import PredictStylizer
 from vidstyle.stylize.schedule import Turn
 from vidstyle.stylize.smoothing import finish_of
 from vidstyle.stylize.style import resize_style
 from vidstyle.stylize.transfer import TransferStylizer
+from vidstyle.train.footage import read_excerpts
 from vidstyle.train.preview import fitted, jpeg
 
-ONE_PASS = ("adain", "wct", "photo")
+ONE_PASS = ("predict", "adain", "wct", "photo")
 SEEN_STYLES = ("starry-night", "great-wave")  # on the sheet beside the unseen ones
 FRAMES = 12  # of each sequence
 SHOWN = 4  # photos on the sheet
@@ -70,7 +75,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/arbitrary"))
     parser.add_argument("--photos", type=int, default=10)
-    parser.add_argument("--optimize-photos", type=int, default=2)
+    parser.add_argument("--optimize-photos", type=int, default=4)
     parser.add_argument("--methods", nargs="+", default=list(ONE_PASS))
     parser.add_argument("--size", type=int, nargs=2, default=(3840, 2160), help="of the frame of memory")
     parser.add_argument("--fusion", type=float, help="of calm; default: the settings'")
@@ -88,22 +93,27 @@ def picture(path: Path) -> Tensor:
     return torch.from_numpy(read_image(path))
 
 
-def transfer(method: str, style: Tensor, size: tuple[int, int], precision: str, **changes: float) -> TransferStylizer:
-    settings = METHODS[method]()
-    assert isinstance(settings, TransferSettings)
-    settings = replace(settings, **changes)  # type: ignore[arg-type]
+def painter_of(method: str, style: Tensor, size: tuple[int, int], precision: str, **changes: float) -> Stylizer:
+    settings = replace(METHODS[method](), **changes)  # type: ignore[arg-type]
     compact = build_compact(read_weights(find_weights("compact")), EncoderOptions())
+    if isinstance(settings, PredictSettings):
+        both = build_predicted(read_weights(embedded(PREDICTOR_FILE)))
+        device = torch.device("cpu")
+        return PredictStylizer(
+            settings, both, compact, [style], lambda number: [1.0], device, getattr(torch, precision)
+        )
+    assert isinstance(settings, TransferSettings)
     decoder = build_decoder(method, read_weights(embedded(DECODERS_FILE)))
     both = Autoencoder(compact, decoder, torch.device("cpu"), getattr(torch, precision))
     return TransferStylizer(settings, both, [style], size, lambda number: [1.0], finish_of(settings))
 
 
-def optimizer(style: Tensor, size: tuple[int, int], precision: str) -> OptimizeStylizer:
+def optimizer(style: Tensor, size: tuple[int, int], precision: str) -> Stylizer:
     encoder = load_encoder("compact", find_weights("compact"), torch.device("cpu"), None, precision)
     return OptimizeStylizer(OptimizeSettings(), encoder, [style], size)
 
 
-def still(stylizer: TransferStylizer | OptimizeStylizer, frame: Tensor) -> Tensor:
+def still(stylizer: Stylizer, frame: Tensor) -> Tensor:
     return stylizer.step(frame, (), None, turn=Turn(0, 0), seed=0, progress=lambda share: None)[0]
 
 
@@ -156,7 +166,7 @@ def bench_style(args: argparse.Namespace) -> None:
     for name in (*UNSEEN_STYLES, *SEEN_STYLES):
         style = picture(args.data / "styles" / f"{name}.jpg")
         resized = resize_style(style, (256, 256), 1.0)
-        painters = {method: transfer(method, style, (256, 256), args.precision) for method in args.methods}
+        painters = {method: painter_of(method, style, (256, 256), args.precision) for method in args.methods}
         methods: dict[str, Callable[[Tensor], Tensor]] = {
             method: (lambda frame, painter=painter: still(painter, frame)) for method, painter in painters.items()
         }
@@ -211,12 +221,12 @@ def bench_calm(args: argparse.Namespace) -> None:
     for sequence, name in zip(HELD_OUT_SEQUENCES, UNSEEN_STYLES, strict=True):
         frames = [picture(path) for path in sorted((args.data / "sequences" / sequence).glob("*.jpg"))[:FRAMES]]
         size = frames[0].shape[2], frames[0].shape[1]
-        motions = [follow(b, a) for a, b in pairwise(frames)]
         style = picture(args.data / "styles" / f"{name}.jpg")
         judge = Judge(judging, resize_style(style, size, 1.0)[0])
         for method in args.methods:
+            motions = [follow(method, b, a) for a, b in pairwise(frames)]
             changes = {} if args.fusion is None else {"fusion": args.fusion}
-            stylizer = transfer(method, style, size, args.precision, **changes)
+            stylizer = painter_of(method, style, size, args.precision, **changes)
             plain, fused = paint_clip(stylizer, frames, []), paint_clip(stylizer, frames, motions)
             errors = [1e4 * clip_error(clip, motions) for clip in (frames, plain, fused)]
             looks = [np.mean([judge(frames[n], [clip[n]])[0].style for n in (4, 8)]) for clip in (plain, fused)]
@@ -228,15 +238,15 @@ def bench_calm(args: argparse.Namespace) -> None:
         print(f"{method}: {np.mean(found):.2f}")
 
 
-def follow(now: Tensor, before: Tensor) -> Motion:
-    """As jobs in one pass do: DIS, fast."""
+def follow(method: str, now: Tensor, before: Tensor) -> Motion:
+    """As the method's jobs do: DIS, fast, and masks as it likes them."""
     dis = DIS("fast")
     one, other = dis.prepare(now), dis.prepare(before)
     back, there = dis.estimate(one, other), dis.estimate(other, one)
-    return Motion(back, consistency_map(back, there))
+    return Motion(back, consistency_map(back, there, **METHOD_DEFAULTS[method].get("consistency", {})))
 
 
-def paint_clip(stylizer: TransferStylizer, frames: Sequence[Tensor], motions: Sequence[Motion]) -> list[Tensor]:
+def paint_clip(stylizer: Stylizer, frames: Sequence[Tensor], motions: Sequence[Motion]) -> list[Tensor]:
     """As the program does; without ``motions`` every frame by itself."""
     painted: list[Tensor] = []
     state: State | None = None
@@ -289,7 +299,7 @@ def bench_memory(args: argparse.Namespace) -> None:
         return
     width, height = args.size
     frame = F.interpolate(torch.rand(1, 3, height // 40, width // 40), size=(height, width), mode="bicubic")[0]
-    stylizer = transfer(args.methods[0], torch.rand(3, 400, 600), (width, height), args.precision)
+    stylizer = painter_of(args.methods[0], torch.rand(3, 400, 600), (width, height), args.precision)
     started = time.monotonic()
     still(stylizer, frame.clamp(0, 1))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -306,11 +316,32 @@ def draw_picture(args: argparse.Namespace) -> None:
     styles = [picture(SAMPLE.parent / f"{name}.jpg") for name in ("brushwork", "papercut")]
     rows = [torch.cat(frames * len(styles), 2)]
     for method in (*args.methods, "optimize"):
-        make = optimizer if method == "optimize" else partial(transfer, method)
+        make = optimizer if method == "optimize" else partial(painter_of, method)
         painters = [make(style, (320, 180), args.precision) for style in styles]
         rows.append(torch.cat([still(painter, frame) for painter in painters for frame in frames], 2))
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "one-pass.jpg").write_bytes(jpeg(torch.cat(rows, 1), 85))
+
+
+def draw_sheet(args: argparse.Namespace) -> None:
+    """any-style.jpg: blocks of four frames, unpainted and by every method, two blocks side by side."""
+    quay, hills = read_excerpts(SAMPLE)
+    frames = [fitted(frame.float() / 255, 180, 320) for frame in (quay[8], quay[44], hills[4], hills[24])]
+    compressed, blocks = Compressed(args.data / "weights"), []
+    for name in (*UNSEEN_STYLES, *SEEN_STYLES):
+        style = picture(args.data / "styles" / f"{name}.jpg")
+        rows = [torch.cat(frames, 2)]
+        for method in args.methods:
+            painter = painter_of(method, style, (320, 180), args.precision)
+            rows.append(torch.cat([still(painter, frame) for frame in frames], 2))
+        resized, slow = resize_style(style, (320, 180), 1.0), optimizer(style, (320, 180), args.precision)
+        cut = [compressed(frame[..., :176, :], resized) for frame in frames]  # it takes multiples of 16
+        rows.append(torch.cat([fitted(painted, 180, 320) for painted in cut], 2))
+        rows.append(torch.cat([still(slow, frame) for frame in frames], 2))
+        blocks.append(F.interpolate(torch.cat(rows, 1)[None], scale_factor=0.5, mode="area")[0])
+    sheet = torch.cat([torch.cat(blocks[n : n + 2], 2) for n in range(0, len(blocks), 2)], 1)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "any-style.jpg").write_bytes(jpeg(sheet.clamp(0, 1), 80))
 
 
 BENCHES = {
@@ -319,6 +350,7 @@ BENCHES = {
     "speed": bench_speed,
     "memory": bench_memory,
     "picture": draw_picture,
+    "sheet": draw_sheet,
 }
 
 if __name__ == "__main__":

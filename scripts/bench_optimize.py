@@ -38,15 +38,18 @@ from torch import Tensor
 
 from vidstyle import losses
 from vidstyle.cli.common import keep_freed_memory
-from vidstyle.config import OptimizeSettings
+from vidstyle.config import OptimizeSettings, PredictSettings
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.media import probe, read_frames, scan
-from vidstyle.nets.encoder import find_weights, load_encoder
+from vidstyle.nets.encoder import EncoderOptions, build_compact, find_weights, load_encoder
+from vidstyle.nets.predictor import PREDICTOR_FILE, build_predicted
+from vidstyle.nets.weights import embedded, read_weights
 from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.images import read_image
 from vidstyle.stylize.base import Prior
 from vidstyle.stylize.lbfgs import Lbfgs
 from vidstyle.stylize.optimize import OptimizeStylizer, Targets, channels_last
+from vidstyle.stylize.predict import PredictStylizer
 from vidstyle.stylize.schedule import Turn
 
 ROOT = Path(__file__).parent.parent
@@ -237,7 +240,7 @@ def compare(comparison: Comparison, scene: Scene, args: argparse.Namespace) -> N
     for number, frame in enumerate(scene.frames):
         priors = scene.priors(number, painted.get("reference"))
         measure = measure_of(comparison.measure, frame, priors)
-        start = comparison.measure.start(channels_last(frame[None]), priors, 0)
+        start = comparison.measure.start(channels_last(frame[None]), priors, number, 0)
         run = run_reference(measure, start, args.reference_iterations[min(number, 1)], args.clock)
         comparison.runs.setdefault("reference", []).append(run)
         say(comparison.name, number, "reference", run)
@@ -393,10 +396,23 @@ def build_comparisons(args: argparse.Namespace, precision: str) -> list[Comparis
         teacher = load_teacher(args.data / "weights", getattr(torch, precision))
         return JudgedStylizer(settings, teacher, [style], args.size)
 
+    def begun(stylizer: OptimizeStylizer) -> OptimizeStylizer:
+        """From what style prediction paints, as with --start-style predict."""
+        networks = build_predicted(read_weights(embedded(PREDICTOR_FILE)))
+        encoder = build_compact(read_weights(weights), EncoderOptions())
+        predicts = PredictStylizer(PredictSettings(), networks, encoder, [style], lambda number: [1.0], CPU)
+        stylizer.begin = predicts.picture
+        return stylizer
+
+    def ours() -> dict[str, OptimizeStylizer]:
+        return {
+            "judge's networks": judged(precision),
+            "judge's networks, from predict": begun(judged(precision)),
+            "compact": compact(precision),
+        }
+
     known = {
-        "judge": lambda: Comparison(
-            "judge", judged("float32"), {"judge's networks": judged(precision), "compact": compact(precision)}
-        ),
+        "judge": lambda: Comparison("judge", judged("float32"), ours()),
         "compact": lambda: Comparison("compact", compact("float32"), {"compact": compact(precision)}),
     }
     return [known[name]() for name in args.measures.split(",")]
