@@ -43,7 +43,14 @@ from torch.nn import functional as F
 from train_decoders import HELD_OUT_PHOTOS, HELD_OUT_SEQUENCES, UNSEEN_STYLES
 from train_styles import SAMPLE, sample_frames
 
-from vidstyle.config import METHOD_DEFAULTS, METHODS, OptimizeSettings, PredictSettings, TransferSettings
+from vidstyle.config import (
+    METHOD_DEFAULTS,
+    METHODS,
+    STYLE_LAYERS,
+    OptimizeSettings,
+    PredictSettings,
+    TransferSettings,
+)
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.metrics import Judge, Judgement
 from vidstyle.nets.autoencoder import DECODERS_FILE, Autoencoder, build_decoder
@@ -64,6 +71,7 @@ from vidstyle.train.footage import read_excerpts
 from vidstyle.train.preview import fitted, jpeg
 
 ONE_PASS = ("predict", "adain", "wct", "photo")
+VARIANTS = {"wct-from-relu5": ("wct", {"levels": tuple(reversed(STYLE_LAYERS))})}
 SEEN_STYLES = ("starry-night", "great-wave")  # on the sheet beside the unseen ones
 FRAMES = 12  # of each sequence
 SHOWN = 4  # photos on the sheet
@@ -94,7 +102,8 @@ def picture(path: Path) -> Tensor:
 
 
 def painter_of(method: str, style: Tensor, size: tuple[int, int], precision: str, **changes: float) -> Stylizer:
-    settings = replace(METHODS[method](), **changes)  # type: ignore[arg-type]
+    method, more = VARIANTS.get(method, (method, {}))
+    settings = replace(METHODS[method](), **more, **changes)  # type: ignore[arg-type]
     compact = build_compact(read_weights(find_weights("compact")), EncoderOptions())
     if isinstance(settings, PredictSettings):
         both = build_predicted(read_weights(embedded(PREDICTOR_FILE)))
@@ -178,7 +187,7 @@ def bench_style(args: argparse.Namespace) -> None:
             for method, paint in methods.items():
                 if method == "optimize" and number >= args.optimize_photos:
                     if number < SHOWN:
-                        sheet[method].append([photo, torch.ones_like(photo)])
+                        sheet.setdefault(method, []).append([photo, torch.ones_like(photo)])
                     continue
                 painted = paint(photo)
                 if number < SHOWN:
