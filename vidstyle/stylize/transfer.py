@@ -214,5 +214,15 @@ def fused(painted: Tensor, priors: Sequence[Prior], share: float) -> Tensor:
 
 def detail_of(picture: Tensor) -> Tensor:
     """``(3, H, W)`` without what is larger than strokes' grain."""
-    side = 2 * GRAIN + 1
-    return picture - F.avg_pool2d(picture[None], side, 1, GRAIN, count_include_pad=False)[0]
+    padded = F.pad(picture[None], (GRAIN,) * 4, mode="replicate")[0]
+    # Sums of shifted pictures: torch's average takes three times as long.
+    return picture - running_sum(running_sum(padded, -1), -2) / (2 * GRAIN + 1) ** 2
+
+
+def running_sum(picture: Tensor, dim: int) -> Tensor:
+    """The sum over ``2 * GRAIN + 1`` neighbours along ``dim``, where all of them are there."""
+    length = picture.shape[dim] - 2 * GRAIN
+    total = picture.narrow(dim, 0, length).clone()
+    for shift in range(1, 2 * GRAIN + 1):
+        total += picture.narrow(dim, shift, length)
+    return total
