@@ -23,7 +23,7 @@ PATIENCE = 30 * 60
 #: Seconds for a megapixel of a frame on two cores with matrix instructions for bfloat16, flow and encoding included,
 #: the best method first (docs/benchmarks.md). Known beforehand and not measured on the spot, so that the same command
 #: always chooses the same.
-SECONDS = {"optimize": 30.0, "wct": 2.2, "adain": 0.65, "predict": 0.25}
+SECONDS = {"optimize": 30.0, "wct": 2.0, "adain": 0.6, "predict": 0.35}
 CORES, MOST_CORES = 2, 16
 PLAIN = 2.0  # times as long on a CPU without those instructions
 GPU = 30.0  # times as fast on a graphics card: an estimate
