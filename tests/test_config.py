@@ -324,13 +324,6 @@ def test_a_method_without_schedule_has_no_use_for_a_quality() -> None:
     assert request_from_plain(minimal(method="none", quality="best")).stylize == NoneSettings()
 
 
-def test_a_draft_begins_where_style_prediction_leaves_off_unless_told_otherwise() -> None:
-    begins = [request_from_plain(minimal(quality=name)).start_style for name in ("draft", "standard", "best")]
-    assert begins == ["predict", None, None]
-    asked = request_from_plain(minimal(quality="draft", start_style="/nets/udnie.safetensors"))
-    assert asked.start_style == "/nets/udnie.safetensors"
-
-
 @pytest.mark.parametrize("method", ["optimize", "none"])
 @pytest.mark.parametrize("quality", ["superb", 3, None, ["draft"]])
 def test_an_unknown_quality_is_refused_with_the_known_ones(quality: Any, method: str) -> None:

