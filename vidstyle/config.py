@@ -355,21 +355,17 @@ METHOD_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
 
 #: What ``--quality`` stands for: settings by section, beside which those that are given otherwise go first.
 #: Flow takes a hundredth of the time of painting, and is the same for all.
-QUALITIES: dict[str, dict[str, Any]] = {
-    # From where style prediction leaves off, few steps are enough.
-    "draft": {"start_style": "predict", "stylize": {"first_iterations": 15, "iterations": 10}},
+QUALITIES: dict[str, dict[str, dict[str, Any]]] = {
+    "draft": {"stylize": {"first_iterations": 40, "iterations": 10}},
     "standard": {},
     "best": {"stylize": {"first_iterations": 400, "iterations": 80, "stop_change": 1e-4}},
 }
 
 
-def with_defaults(table: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of settings completed by others, section by section: what the table holds itself stays."""
+def with_defaults(table: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A table of settings completed by others, both by section: what the table holds itself stays."""
     completed = dict(table)
     for section, values in defaults.items():
-        if not isinstance(values, Mapping):
-            completed.setdefault(section, values)
-            continue
         given = table.get(section, {})
         if isinstance(given, Mapping):  # what is no table is refused where tables are read
             completed[section] = {**values, **given}
