@@ -39,6 +39,7 @@ from vidstyle.config import OptimizeSettings
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.metrics import Judge, Judgement, warping_error
 from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
+from vidstyle.nets.predictor import style_picture
 from vidstyle.nets.style_file import StyleFile, embedded_styles, read_styles
 from vidstyle.nets.transform import ReferenceNet
 from vidstyle.pipeline.images import read_image
@@ -46,7 +47,6 @@ from vidstyle.stylize.base import Prior, State
 from vidstyle.stylize.optimize import OptimizeStylizer
 from vidstyle.stylize.recurrent import RecurrentStylizer, TrainedStyle, only
 from vidstyle.stylize.schedule import Turn
-from vidstyle.train.perception import style_picture
 from vidstyle.train.preview import fitted
 
 CPU = torch.device("cpu")

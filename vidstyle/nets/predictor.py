@@ -7,6 +7,8 @@ of that network are the bottleneck of Ghiasi's. Colours are not predicted but me
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -62,11 +64,16 @@ class Predictor(nn.Module):
         return code
 
 
+def style_picture(picture: Tensor, area: float) -> Tensor:
+    """A painting (3, h, w) scaled to the area of a square with side ``area``: its strokes are then as large there."""
+    scale = area / math.sqrt(picture.shape[1] * picture.shape[2])
+    size = [max(32, round(side * scale)) for side in picture.shape[1:]]
+    return F.interpolate(picture[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+
+
 def scaled_style(picture: Tensor, scale: float = 1.0) -> Tensor:
     """``picture`` (3, h, w) in [0, 1] as it is looked at: at ``scale`` times its usual size."""
-    factor = scale * SIDE / (picture.shape[1] * picture.shape[2]) ** 0.5
-    size = [max(32, round(side * factor)) for side in picture.shape[1:]]
-    return F.interpolate(picture[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+    return style_picture(picture, scale * SIDE)
 
 
 class PredictedStyles(nn.Module):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from copy import copy
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vidstyle.losses import content_loss, gram_matrix
 from vidstyle.metrics import JUDGE_CONTENT_LAYER, JUDGE_STYLE_LAYERS
@@ -76,10 +74,3 @@ class Perception:
         target = torch.tensordot(shares, self.targets[layer], 1)
         distance = (gram_matrix(features) - target).square().mean((1, 2))
         return distance * (shares @ self.style_scale[layer])
-
-
-def style_picture(picture: Tensor, area: int) -> Tensor:
-    """A painting (3, h, w) scaled to the area of a square with side ``area``: its strokes are then as large there."""
-    scale = area / math.sqrt(picture.shape[1] * picture.shape[2])
-    size = [max(32, round(side * scale)) for side in picture.shape[1:]]
-    return F.interpolate(picture[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)

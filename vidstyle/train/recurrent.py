@@ -21,10 +21,11 @@ from torch import Tensor
 from vidstyle.errors import InputError
 from vidstyle.flow.warp import backward_warp
 from vidstyle.nets.encoder import Encoder
+from vidstyle.nets.predictor import style_picture
 from vidstyle.nets.transform import BLOCKS, WIDTH, StyleNorm, TransformNet
 from vidstyle.train.footage import Footage, make_clip
 from vidstyle.train.motion import Clip
-from vidstyle.train.perception import Perception, style_picture
+from vidstyle.train.perception import Perception
 
 
 @dataclass(frozen=True)
