@@ -29,6 +29,7 @@ from vidstyle.nets.compact import CompactEncoder, parameter_count
 from vidstyle.nets.decoders import LEVELS, Decoder, UnpoolingDecoder
 from vidstyle.nets.encoder import Encoder, EncoderOptions, build_compact, find_weights
 from vidstyle.nets.weights import read_weights, write_weights
+from vidstyle.pipeline.devices import training_precision
 from vidstyle.stylize.moments import TRANSFORMS, StyleMoments
 from vidstyle.stylize.moments import moments_of as all_moments_of
 from vidstyle.train.perception import Perception
@@ -259,11 +260,13 @@ def moments_of(features: Tensor) -> tuple[Tensor, Tensor]:
 Lesson = Reconstruction | ByTurns
 
 
-def lesson(part: str, data: Data, encoder: CompactEncoder, network: nn.Module, weights: Path) -> Lesson:
-    """What a part learns; ``weights``: the folder of the teachers'."""
+def lesson(
+    part: str, data: Data, encoder: CompactEncoder, network: nn.Module, weights: Path, precision: torch.dtype
+) -> Lesson:
+    """What a part learns; ``weights``: the folder of the teachers', who judge in ``precision``."""
     if part == "photo":
         return Reconstruction(data, encoder, network, LEVELS[1:4])
-    judged = Judged(data, encoder, network, part, load_teacher(weights, torch.bfloat16))
+    judged = Judged(data, encoder, network, part, load_teacher(weights, precision))
     plain = AdaIn(data, encoder, network) if part == "adain" else Reconstruction(data, encoder, network, LEVELS)
     return ByTurns(plain, judged, JUDGED_FROM[part])
 
@@ -278,6 +281,7 @@ def main() -> None:
     parser.add_argument("--part", choices=list(DECODERS), default="wct")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--precision", default="auto", help="float32, bfloat16 or auto: what this machine is faster in")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--export", type=Path)
@@ -307,7 +311,8 @@ def train(args: argparse.Namespace) -> None:
         network.load_state_dict(saved["network"])
         optimizer.load_state_dict(saved["optimizer"])
         step, seconds = saved["step"], saved["seconds"]
-    learn = lesson(args.part, read_data(args.data), load_compact(), network, args.data / "weights")
+    precision = getattr(torch, training_precision(args.precision, "cpu"))
+    learn = lesson(args.part, read_data(args.data), load_compact(), network, args.data / "weights", precision)
     print(f"{args.part}: {parameter_count(network):,} parameters, from step {step}", flush=True)
     averages: dict[str, float] = {}
     started = time.monotonic() - seconds
@@ -317,7 +322,7 @@ def train(args: argparse.Namespace) -> None:
             optimizer.state.clear()  # it knows the gradients of a lesson learned: these are larger
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, judged_from)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
             losses = learn.losses(np.random.default_rng((args.seed, step)), step / args.steps)
         descend(losses, network, optimizer, averages)
         step += 1

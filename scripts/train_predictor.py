@@ -29,6 +29,7 @@ from vidstyle.nets.predictor import CODES, PredictedStyles, Predictor, moments, 
 from vidstyle.nets.style_file import embedded_styles, read_styles
 from vidstyle.nets.transform import TransformNet
 from vidstyle.nets.weights import write_weights
+from vidstyle.pipeline.devices import training_precision
 from vidstyle.pipeline.images import read_image
 from vidstyle.train.footage import pictures_in, read_photo
 from vidstyle.train.perception import Perception
@@ -37,6 +38,7 @@ from vidstyle.train.recurrent import Scenes, TrainSettings, learning_rate, param
 
 STYLE_CROP = 192  # side of the pieces of style pictures
 PHOTO_SHARE, RECOLORED_SHARE = 0.25, 0.6  # of the styles: those that are photos, those in other colours
+STRETCH = (0.6, 1.5)  # of their sides, each by itself
 NOISE = 0.15  # added to the standardised moments: pictures that are alike have codes that are alike
 PREDICTOR_RATE = 0.3  # learning rate, in units of the network's
 TRIED = 400  # styles whose moments say how moments are scaled
@@ -55,11 +57,12 @@ class Styles:
             picture = self.photos[rng.integers(len(self.photos))].float() / 255
         else:
             picture = self.paintings[rng.integers(len(self.paintings))]
-        size = [round(side * rng.uniform(0.7, 1.3)) for side in picture.shape[1:]]
+        size = [round(side * rng.uniform(*STRETCH)) for side in picture.shape[1:]]
         picture = F.interpolate(picture[None], size=size, mode="bilinear", antialias=True)[0]
         top, left = (int(rng.integers(max(1, side - STYLE_CROP + 1))) for side in size)
         piece = picture[:, top : top + STYLE_CROP, left : left + STYLE_CROP]
         piece = piece.flip(2) if rng.random() < 0.5 else piece
+        piece = piece.transpose(1, 2) if rng.random() < 0.5 else piece
         return recolored(piece, rng).clamp(0, 1) if rng.random() < RECOLORED_SHARE else piece.clamp(0, 1)
 
 
@@ -217,7 +220,10 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/predictor"), help="checkpoint and sheets go here")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--crop", type=int, default=144)
+    parser.add_argument("--style-weight", type=float, default=TrainSettings.style_weight)
+    parser.add_argument("--temporal-weight", type=float, default=TrainSettings.temporal_weight)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--precision", default="auto", help="float32, bfloat16 or auto: what this machine is faster in")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sheet-every", type=float, default=300, help="seconds")
     parser.add_argument("--export", type=Path, help="write the last checkpoint as the file of both networks")
@@ -227,7 +233,15 @@ def main() -> None:
         export(args.run / "predictor.pt", args.export)
         return
     args.run.mkdir(parents=True, exist_ok=True)
-    training = Training(TrainSettings(steps=args.steps, crop=args.crop, seed=args.seed), args.data, args.run)
+    settings = TrainSettings(
+        steps=args.steps,
+        crop=args.crop,
+        seed=args.seed,
+        style_weight=args.style_weight,
+        temporal_weight=args.temporal_weight,
+        precision=training_precision(args.precision, "cpu"),
+    )
+    training = Training(settings, args.data, args.run)
     print(f"{parameter_count(training.both):,} parameters, from step {training.step}", flush=True)
     photos = [read_photo(pictures_in(args.data / "photos")[number]).float() / 255 for number in PREVIEWS]
     shown = [*UNSEEN_STYLES, "starry-night", "great-wave"]

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from vidstyle.nets.style_file import embedded_styles, read_styles
 from vidstyle.nets.transform import TransformNet
+from vidstyle.pipeline.devices import training_precision
 from vidstyle.pipeline.images import read_image
 from vidstyle.train.export import export_styles
 from vidstyle.train.footage import Footage, pictures_in, read_excerpts, read_photo
@@ -58,7 +59,8 @@ def main() -> None:
         return
     settings = TrainSettings(**{name: getattr(args, name) for name in asdict(defaults)})
     paintings = {name: torch.from_numpy(read_image(args.data / "styles" / f"{name}.jpg")) for name in args.styles}
-    encoder = load_teacher(args.data / "weights", getattr(torch, settings.precision), args.device)
+    precision = getattr(torch, training_precision(settings.precision, torch.device(args.device).type))
+    encoder = load_teacher(args.data / "weights", precision, args.device)
     training = Training(
         *(settings, paintings, footage(args.data), encoder, torch.device(args.device)),
         checkpoint=args.run / "checkpoint.pt",

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vidstyle.config import OptimizeSettings
-from vidstyle.pipeline.devices import choose_precision
+from vidstyle.pipeline.devices import choose_precision, training_precision
 from vidstyle.pipeline.request import Request, Style
 from vidstyle.pipeline.stages import Inputs, Stages, stylize_precision
 from vidstyle.store import Store
@@ -38,6 +38,24 @@ def test_auto_is_bfloat16_only_on_cpus_that_are_made_for_it(
 def test_a_torch_that_cannot_tell_what_the_cpu_has_paints_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert choose_precision("auto", "cpu") == "float32"
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "chosen"),
+    [
+        ("auto", "cuda", "bfloat16"),
+        ("auto", "cpu", "float32"),
+        ("auto", "mps", "float32"),
+        ("float32", "cuda", "float32"),
+        ("bfloat16", "cpu", "bfloat16"),
+    ],
+)
+def test_training_takes_bfloat16_where_a_graphics_card_has_it(
+    asked: str, device: str, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_machine(monkeypatch, False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: not including_emulation)
+    assert training_precision(asked, device) == chosen
 
 
 def keys(tmp_path: Path, precision: str) -> tuple[str, str]:

@@ -50,3 +50,10 @@ def choose_precision(name: str, device: str) -> str:
     # Newer than the oldest torch that will do.
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bfloat16" if device == "cpu" and capabilities.get("amx_bf16") else "float32"
+
+
+def training_precision(name: str, device: str) -> str:
+    """The same for training, where graphics cards with bfloat16 use it: what is painted need not be as it was."""
+    if name == "auto" and device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bfloat16"
+    return choose_precision(name, device)

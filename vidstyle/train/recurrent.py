@@ -23,6 +23,7 @@ from vidstyle.flow.warp import backward_warp
 from vidstyle.nets.encoder import Encoder
 from vidstyle.nets.predictor import style_picture
 from vidstyle.nets.transform import BLOCKS, WIDTH, StyleNorm, TransformNet
+from vidstyle.pipeline.devices import training_precision
 from vidstyle.train.footage import Footage, make_clip
 from vidstyle.train.motion import Clip
 from vidstyle.train.perception import Perception
@@ -44,7 +45,7 @@ class TrainSettings:
     temporal_weight: float = 200.0  # of mean c·(x − prior)² in [0, 1]
     learning_rate: float = 1.5e-3
     real_share: float = 0.4  # of the clips, where there are movies; the others are made from photos
-    precision: str = "bfloat16"  # of activations and encoder features
+    precision: str = "auto"  # of activations and features: float32, bfloat16, or auto, which is what is faster here
 
     def __post_init__(self) -> None:
         if self.crop % 16 or self.crop < 64:
@@ -154,7 +155,7 @@ class Training:
 
     Args:
         styles: paintings by name, (3, h, w) in [0, 1].
-        encoder: on ``device``; takes float32 frames and gives features in ``settings.precision``.
+        encoder: on ``device``; takes float32 frames and gives features in any precision.
         checkpoint: file to go on from, and to be written by ``save``; None: neither.
         workers: threads that share a step's pictures; more than half the batch is of no use. One thread of PyTorch's
             own each is best: on a busy machine they would wait for each other at every operation.
@@ -174,7 +175,7 @@ class Training:
         self.names = tuple(styles)
         torch.manual_seed(settings.seed)
         network = TransformNet(len(styles), settings.width, settings.blocks)
-        network.precision = getattr(torch, settings.precision)
+        network.precision = getattr(torch, training_precision(settings.precision, device.type))
         self.network = network.to(device).train()
         paintings = [style_picture(style, settings.style_size).to(device) for style in styles.values()]
         self.scenes = Scenes(settings, footage, self.network, device)

@@ -13,7 +13,7 @@ from torch import Tensor
 from vidstyle.errors import InputError, Interrupted, OutputError
 from vidstyle.metrics import JUDGE_CONTENT_LAYER, JUDGE_STYLE_LAYERS
 from vidstyle.nets.encoder import Encoder, check_layers, find_weights, load_encoder
-from vidstyle.pipeline.devices import choose_device, choose_precision
+from vidstyle.pipeline.devices import choose_device, training_precision
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image, save
 from vidstyle.pipeline.outputs import check_file
@@ -64,7 +64,7 @@ def train(
     pictures = {name: torch.from_numpy(read_image(path)) for name, path in named(paintings).items()}
     where = choose_device(device)
     weights = find_weights(encoder, encoder_weights, monitor.note)
-    judge = load_encoder(encoder, weights, where, precision=choose_precision(settings.precision, where.type))
+    judge = load_encoder(encoder, weights, where, precision=training_precision(settings.precision, where.type))
     check_layers(judge, (*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER))
     footage = read_footage(photos, videos, monitor)
     folder = output.with_suffix(".training")
