@@ -2,6 +2,7 @@
 
 from vidstyle.media.containers import CONTAINERS
 from vidstyle.media.ffmpeg import Ffmpeg, encoders, find_ffmpeg
+from vidstyle.media.icc import in_srgb
 from vidstyle.media.movies import probe, read_chosen, read_frames, scan
 from vidstyle.media.outputs import (
     Writer,
@@ -38,6 +39,7 @@ __all__ = [
     "encoders",
     "find_cuts",
     "find_ffmpeg",
+    "in_srgb",
     "is_folder",
     "open_writer",
     "picture_files",

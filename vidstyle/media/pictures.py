@@ -24,6 +24,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vidstyle.config import FPS
 from vidstyle.errors import InputError, MediaError
+from vidstyle.media.icc import in_srgb
 from vidstyle.media.probe import Movie
 from vidstyle.media.timeline import Timeline
 
@@ -260,7 +261,7 @@ def _decode(path: Path) -> tuple[NDArray[Any], _Facts]:
                 turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
                 pixels = _decode_deep(path, "png" if image.format == "PNG" else "tiff")
                 return (turn(pixels) if turn else pixels), facts
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB")), facts
+            return np.asarray(in_srgb(ImageOps.exif_transpose(image)).convert("RGB")), facts
     except FileNotFoundError:
         raise InputError(f"no such file: {shown(path)}") from None
     except (*UNREADABLE, av.error.FFmpegError) as error:

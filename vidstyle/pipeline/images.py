@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vidstyle.errors import InputError, OutputError
-from vidstyle.media import PICTURE_ENDINGS
+from vidstyle.media import PICTURE_ENDINGS, in_srgb
 from vidstyle.pipeline.outputs import check_file
 from vidstyle.store import publish, temporary_path
 
@@ -20,7 +20,8 @@ LONGEST_SIDE = 4096
 
 
 def read_image(path: Path) -> NDArray[np.float32]:
-    """A picture as a frame: ``(3, H, W)``, RGB in [0, 1], turned as its EXIF says, transparency over white.
+    """A picture as a frame: ``(3, H, W)``, RGB in [0, 1], turned as its EXIF says, in sRGB as its profile
+    says, transparency over white.
 
     Raises:
         InputError: it is missing, or not a picture.
@@ -28,7 +29,7 @@ def read_image(path: Path) -> NDArray[np.float32]:
     try:
         with Image.open(path) as image:
             image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
-            upright = ImageOps.exif_transpose(image).convert("RGBA")
+            upright = in_srgb(ImageOps.exif_transpose(image)).convert("RGBA")
     except FileNotFoundError:
         raise InputError(f"no such picture: {path}") from None
     except IsADirectoryError:

@@ -1,0 +1,74 @@
+"""Colours that mean what a profile says: red and green are exchanged in the one that is made here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from vidstyle.media import in_srgb, probe, read_frames, scan
+from vidstyle.pipeline.images import read_image
+
+
+def exchanged_profile() -> bytes:
+    """sRGB's own, with the names of its red and green primaries exchanged, and called something else."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for name, other in ((b"rXYZ", b"????"), (b"gXYZ", b"rXYZ"), (b"????", b"gXYZ")):
+        profile = profile.replace(name, other)
+    return profile.replace("sRGB".encode("utf-16-be"), "Mine".encode("utf-16-be"))
+
+
+def picture(mode: str = "RGB") -> Image.Image:
+    levels = np.random.default_rng(4).integers(30, 226, (24, 32, len(mode)), dtype=np.uint8)
+    return Image.fromarray(levels, mode)
+
+
+def exchanged(pixels: np.ndarray) -> np.ndarray:
+    return pixels[..., [1, 0, 2, *range(3, pixels.shape[2])]].astype(int)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_are_those_of_the_profile_and_transparency_stays(mode: str) -> None:
+    stored = picture(mode)
+    stored.info["icc_profile"] = exchanged_profile()
+    found = np.asarray(in_srgb(stored)).astype(int)
+    np.testing.assert_allclose(found, exchanged(np.asarray(stored)), atol=2)
+    np.testing.assert_array_equal(found[..., 3:], np.asarray(stored)[..., 3:])
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [None, b"damaged", b"", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()],
+    ids=["none", "damaged", "empty", "sRGB"],
+)
+def test_without_a_profile_or_with_that_of_srgb_not_a_bit_changes(profile: bytes | None) -> None:
+    stored = picture()
+    if profile is not None:
+        stored.info["icc_profile"] = profile
+    assert in_srgb(stored) is stored
+
+
+def test_a_profile_that_does_not_fit_the_picture_is_left_out() -> None:
+    grey = picture().convert("I;16")
+    grey.info["icc_profile"] = exchanged_profile()
+    assert in_srgb(grey) is grey
+
+
+def test_styles_and_frames_are_read_so(tmp_path: Path) -> None:
+    stored = picture()
+    stored.save(tmp_path / "wide.png", icc_profile=exchanged_profile())
+    wanted = exchanged(np.asarray(stored))
+    style = read_image(tmp_path / "wide.png").transpose(1, 2, 0) * 255
+    np.testing.assert_allclose(style, wanted, atol=2)
+    movie = probe(tmp_path / "wide.png")
+    (frame,) = [pixels for _, pixels in read_frames(movie, scan(movie), 0, 1, (32, 24))]
+    np.testing.assert_allclose(frame, wanted, atol=2)
+
+
+def test_palettes_have_profiles_too(tmp_path: Path) -> None:
+    stored = picture().quantize(8)
+    stored.save(tmp_path / "few.png", icc_profile=exchanged_profile())
+    wanted = exchanged(np.asarray(stored.convert("RGB")))
+    np.testing.assert_allclose(read_image(tmp_path / "few.png").transpose(1, 2, 0) * 255, wanted, atol=2)
