@@ -54,8 +54,8 @@ from vidstyle.config import (
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.metrics import Judge, Judgement
 from vidstyle.nets.autoencoder import DECODERS_FILE, Autoencoder, build_decoder
-from vidstyle.nets.encoder import EncoderOptions, build_compact, find_weights, load_encoder
-from vidstyle.nets.predictor import PREDICTOR_FILE, build_predicted
+from vidstyle.nets.encoder import find_weights, load_compact, load_encoder
+from vidstyle.nets.predictor import load_predicted
 from vidstyle.nets.teacher import small_features
 from vidstyle.nets.weights import embedded, read_weights
 from vidstyle.pipeline.images import read_image
@@ -104,12 +104,11 @@ def picture(path: Path) -> Tensor:
 def painter_of(method: str, style: Tensor, size: tuple[int, int], precision: str, **changes: float) -> Stylizer:
     method, more = VARIANTS.get(method, (method, {}))
     settings = replace(METHODS[method](), **more, **changes)  # type: ignore[arg-type]
-    compact = build_compact(read_weights(find_weights("compact")), EncoderOptions())
+    compact = load_compact()
     if isinstance(settings, PredictSettings):
-        both = build_predicted(read_weights(embedded(PREDICTOR_FILE)))
         device = torch.device("cpu")
         return PredictStylizer(
-            settings, both, compact, [style], lambda number: [1.0], device, getattr(torch, precision)
+            settings, load_predicted(), compact, [style], lambda number: [1.0], device, getattr(torch, precision)
         )
     assert isinstance(settings, TransferSettings)
     decoder = build_decoder(method, read_weights(embedded(DECODERS_FILE)))

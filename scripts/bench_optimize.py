@@ -41,9 +41,8 @@ from vidstyle.cli.common import keep_freed_memory
 from vidstyle.config import OptimizeSettings, PredictSettings
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.media import probe, read_frames, scan
-from vidstyle.nets.encoder import EncoderOptions, build_compact, find_weights, load_encoder
-from vidstyle.nets.predictor import PREDICTOR_FILE, build_predicted
-from vidstyle.nets.weights import embedded, read_weights
+from vidstyle.nets.encoder import find_weights, load_compact, load_encoder
+from vidstyle.nets.predictor import load_predicted
 from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.images import read_image
 from vidstyle.stylize.base import Prior
@@ -398,8 +397,7 @@ def build_comparisons(args: argparse.Namespace, precision: str) -> list[Comparis
 
     def begun(stylizer: OptimizeStylizer) -> OptimizeStylizer:
         """From what style prediction paints, as with --start-style predict."""
-        networks = build_predicted(read_weights(embedded(PREDICTOR_FILE)))
-        encoder = build_compact(read_weights(weights), EncoderOptions())
+        networks, encoder = load_predicted(), load_compact(weights)
         predicts = PredictStylizer(PredictSettings(), networks, encoder, [style], lambda number: [1.0], CPU)
         stylizer.begin = predicts.picture
         return stylizer

@@ -27,8 +27,8 @@ from vidstyle.config import METHODS, TransferSettings
 from vidstyle.nets.autoencoder import DECODERS
 from vidstyle.nets.compact import CompactEncoder, parameter_count
 from vidstyle.nets.decoders import LEVELS, Decoder, UnpoolingDecoder
-from vidstyle.nets.encoder import Encoder, EncoderOptions, build_compact, find_weights
-from vidstyle.nets.weights import read_weights, write_weights
+from vidstyle.nets.encoder import Encoder, load_compact
+from vidstyle.nets.weights import write_weights
 from vidstyle.pipeline.devices import training_precision
 from vidstyle.stylize.moments import TRANSFORMS, StyleMoments
 from vidstyle.stylize.moments import moments_of as all_moments_of
@@ -293,11 +293,6 @@ def main() -> None:
         report(args)
     else:
         train(args)
-
-
-def load_compact() -> CompactEncoder:
-    encoder = build_compact(read_weights(find_weights("compact")), EncoderOptions())
-    return encoder.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def train(args: argparse.Namespace) -> None:

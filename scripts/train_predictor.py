@@ -20,11 +20,12 @@ import torch
 from teachers import load_teacher
 from torch import Tensor
 from torch.nn import functional as F
-from train_decoders import UNSEEN_STYLES, load_compact, tempered
+from train_decoders import UNSEEN_STYLES, tempered
 from train_encoder import save_checkpoint
 from train_styles import PREVIEWS, footage
 
 from vidstyle.nets.compact import CompactEncoder, parameter_count
+from vidstyle.nets.encoder import load_compact
 from vidstyle.nets.predictor import CODES, PredictedStyles, Predictor, moments, scaled_style
 from vidstyle.nets.style_file import embedded_styles, read_styles
 from vidstyle.nets.transform import TransformNet

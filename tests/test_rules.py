@@ -21,7 +21,7 @@ DISK_AND_MEDIA = ("store", "media")
 #: The one place of the maths that finds and reads files.
 READS_FILES = "nets/weights.py"
 #: Pass the path of a weight file from their caller to ``READS_FILES``: may name the type, may not touch the disk.
-NAMES_PATHS = ("nets/encoder.py", "nets/style_file.py")
+NAMES_PATHS = ("nets/encoder.py", "nets/predictor.py", "nets/style_file.py")
 #: ``python -m vidstyle`` is the command line by another name.
 COMMAND_LINE = ("cli", "__main__")
 

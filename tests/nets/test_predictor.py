@@ -9,7 +9,7 @@ from torch import Tensor
 from vidstyle.errors import WeightsError
 from vidstyle.nets.autoencoder import DECODERS_FILE
 from vidstyle.nets.compact import CompactEncoder
-from vidstyle.nets.encoder import EncoderOptions, build_compact, find_weights
+from vidstyle.nets.encoder import load_compact
 from vidstyle.nets.palette import color_moments, palette_of, root
 from vidstyle.nets.predictor import (
     CODES,
@@ -17,12 +17,12 @@ from vidstyle.nets.predictor import (
     SIDE,
     PredictedStyles,
     Predictor,
-    build_predicted,
+    load_predicted,
     moments,
     scaled_style,
 )
 from vidstyle.nets.transform import TransformNet
-from vidstyle.nets.weights import embedded, read_weights
+from vidstyle.nets.weights import embedded
 
 
 def noise(seed: int, *shape: int) -> Tensor:
@@ -35,7 +35,7 @@ def style() -> Tensor:
 
 
 def encoder() -> CompactEncoder:
-    return build_compact(read_weights(find_weights("compact")), EncoderOptions())
+    return load_compact()
 
 
 def small_network() -> TransformNet:
@@ -108,14 +108,14 @@ def test_a_style_is_looked_at_at_one_size_whatever_its_own() -> None:
 
 
 def test_what_is_like_nothing_known_gets_a_code_all_the_same() -> None:
-    predictor = build_predicted(read_weights(embedded(PREDICTOR_FILE))).predictor
+    predictor = load_predicted().predictor
     wild = predictor(torch.full_like(predictor.mean, 1e6)[None])
     assert wild.shape == (1, CODES)
     assert wild.abs().max() < 50
 
 
 def test_the_shipped_file_is_what_is_built_and_small() -> None:
-    both = build_predicted(read_weights(embedded(PREDICTOR_FILE)))
+    both = load_predicted()
     share = both.shares(encoder(), style())
     assert share.shape == (CODES + 9,)
     assert torch.equal(share[CODES:], palette_of(style()))
@@ -125,7 +125,7 @@ def test_the_shipped_file_is_what_is_built_and_small() -> None:
 
 def test_another_file_is_refused_in_one_line() -> None:
     with pytest.raises(WeightsError, match="style prediction") as error:
-        build_predicted(read_weights(embedded(DECODERS_FILE)))
+        load_predicted(embedded(DECODERS_FILE))
     assert "\n" not in str(error.value)
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from vidstyle.config import METHODS, OptimizeSettings, PredictSettings, StyleSettings, TransferSettings
 from vidstyle.nets.autoencoder import DECODERS_FILE, Autoencoder, build_decoder
 from vidstyle.nets.calibration import dead_leaves
-from vidstyle.nets.encoder import Encoder, EncoderOptions, build_compact, find_weights, load_encoder
-from vidstyle.nets.predictor import PREDICTOR_FILE, build_predicted
+from vidstyle.nets.encoder import Encoder, find_weights, load_compact, load_encoder
+from vidstyle.nets.predictor import load_predicted
 from vidstyle.nets.transform import TransformNet
 from vidstyle.nets.weights import embedded, read_weights
 from vidstyle.stylize.base import Prior, Progress, State
@@ -97,7 +97,7 @@ def paint(
 @cache
 def autoencoder(method: str) -> Autoencoder:
     """The encoder and the decoder that a method paints with, as shipped."""
-    compact = build_compact(read_weights(find_weights("compact")), EncoderOptions())
+    compact = load_compact()
     decoder = build_decoder(method, read_weights(embedded(DECODERS_FILE)))
     return Autoencoder(compact, decoder, torch.device("cpu"))
 
@@ -106,8 +106,8 @@ def predicted(*styles: Tensor, shares: Any = None, settings: Mapping[str, Any] =
     """A ``PredictStylizer`` with the networks as shipped."""
     many = tuple(StyleSettings() for _ in styles or (0,))
     asked = PredictSettings(**{"styles": many, **settings})
-    compact = build_compact(read_weights(find_weights("compact")), EncoderOptions())
-    both = build_predicted(read_weights(embedded(PREDICTOR_FILE)))
+    compact = load_compact()
+    both = load_predicted()
     at = shares or (lambda number: [1.0] * len(many))
     return PredictStylizer(asked, both, compact, styles or (style(),), at, torch.device("cpu"))
 

@@ -110,6 +110,15 @@ def load_encoder(
     return ReducedEncoder(encoder)
 
 
+def load_compact(weights: Path | None = None) -> CompactEncoder:
+    """The compact encoder as what is decoded again, float32, frozen; None: the package's.
+
+    WeightsError where the file does not hold it.
+    """
+    network = build_compact(read_weights(weights or embedded(COMPACT_FILE)), EncoderOptions())
+    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
 def check_layers(encoder: Encoder, layers: Iterable[str]) -> None:
     """Raise WeightsError when the encoder does not reach one of ``layers``."""
     missing = [layer for layer in layers if layer not in encoder.layers]
@@ -124,5 +133,6 @@ __all__ = [
     "EncoderOptions",
     "check_layers",
     "find_weights",
+    "load_compact",
     "load_encoder",
 ]

@@ -8,6 +8,7 @@ of that network are the bottleneck of Ghiasi's. Colours are not predicted but me
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from vidstyle.nets.compact import TRUNK, CompactEncoder
 from vidstyle.nets.decoders import LEVELS
 from vidstyle.nets.palette import palette_of
 from vidstyle.nets.transform import TransformNet
-from vidstyle.nets.weights import WeightFile
+from vidstyle.nets.weights import embedded, read_weights
 
 PREDICTOR_FILE = "predictor.safetensors"
 CODES = 24
@@ -96,9 +97,9 @@ class PredictedStyles(nn.Module):
         return torch.cat([self.predictor(moments[None])[0], palette_of(picture)])
 
 
-def build_predicted(weights: WeightFile) -> PredictedStyles:
-    """Both networks, float32, frozen. WeightsError where the file does not hold them."""
-    both = PredictedStyles()
+def load_predicted(path: Path | None = None) -> PredictedStyles:
+    """Both networks, float32, frozen; None: the package's. WeightsError where the file does not hold them."""
+    weights, both = read_weights(path or embedded(PREDICTOR_FILE)), PredictedStyles()
     try:
         both.load_state_dict({name: value.float() for name, value in weights.tensors.items()})
     except RuntimeError as error:

@@ -25,8 +25,8 @@ from vidstyle.errors import PaintError
 from vidstyle.flow import FlowMethod, flow_method
 from vidstyle.media import find_ffmpeg
 from vidstyle.nets.autoencoder import Autoencoder, build_decoder
-from vidstyle.nets.encoder import EncoderOptions, build_compact, check_layers, load_encoder
-from vidstyle.nets.predictor import build_predicted
+from vidstyle.nets.encoder import EncoderOptions, check_layers, load_compact, load_encoder
+from vidstyle.nets.predictor import load_predicted
 from vidstyle.nets.tiled import TiledEncoder
 from vidstyle.nets.weights import read_weights
 from vidstyle.pipeline.budget import Budget
@@ -141,12 +141,11 @@ def build_stylizer(plan: Plan, device: torch.device, masks: Masks) -> Stylizer:
     assert plan.weights.encoder is not None
     if isinstance(settings, BY_ENCODER):
         assert plan.weights.painter is not None
-        painter = read_weights(plan.weights.painter)
-        compact = build_compact(read_weights(plan.weights.encoder), EncoderOptions())
+        compact = load_compact(plan.weights.encoder)
         if isinstance(settings, PredictSettings):
-            both = build_predicted(painter)
+            both = load_predicted(plan.weights.painter)
             return PredictStylizer(settings, both, compact, images, shares, device, getattr(torch, precision))
-        decoder = build_decoder(plan.request.method, painter)
+        decoder = build_decoder(plan.request.method, read_weights(plan.weights.painter))
         autoencoder = Autoencoder(compact, decoder, device, getattr(torch, precision))
         return TransferStylizer(settings, autoencoder, images, plan.size, shares, finish_of(settings))
     options = EncoderOptions(settings.pooling, settings.normalized)
@@ -169,9 +168,9 @@ def start_painter(
     if path is None:
         return None
     if path == PREDICT:
-        compact, both = (read_weights(file) for file in predict_weights())
+        compact, both = predict_weights()
         predicts = PredictSettings(styles=settings.styles)
-        networks = build_predicted(both), build_compact(compact, EncoderOptions())
+        networks = load_predicted(both), load_compact(compact)
         return PredictStylizer(predicts, *networks, images, shares, device).picture
     trained = trained_styles([(path, path if is_bare(path) else None)])
     return RecurrentStylizer(trained, lambda frame: [1.0], device).picture
