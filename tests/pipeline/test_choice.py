@@ -12,7 +12,7 @@ import pytest
 from tests.pipeline.conftest import TINY, Work
 from vidstyle.errors import InputError
 from vidstyle.pipeline import choice
-from vidstyle.pipeline.choice import SECONDS, rounded, seconds_of, with_method
+from vidstyle.pipeline.choice import SECONDS, with_method
 from vidstyle.pipeline.request import request_from_plain, request_to_plain, why_method
 
 
@@ -93,25 +93,6 @@ def test_what_leaves_no_choice_is_left_alone(more: dict[str, Any]) -> None:
 def test_what_is_no_number_is_left_to_where_a_request_is_read(more: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         request_from_plain(with_method(table(**more)))
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), (12.5, 12.5), (" 5M ", 300)]
-)
-def test_lengths_of_time(text: str | float, wanted: float) -> None:
-    assert seconds_of(text) == wanted
-
-
-@pytest.mark.parametrize("text", ["", "0s", "-5m", "5", "x", -1, True, float("inf")])
-def test_what_is_no_length_of_time_is_refused(text: Any) -> None:
-    with pytest.raises(InputError, match="--within is a time such as"):
-        seconds_of(text)
-
-
-def test_times_as_people_say_them() -> None:
-    assert [rounded(s) for s in (0.1, 40, 89, 91, 5000, 5500, 200_000)] == [
-        *("1 s", "40 s", "89 s", "2 min", "83 min", "2 h", "2 days"),
-    ]
 
 
 def test_a_job_is_painted_by_the_method_that_was_chosen(empty: Work) -> None:

@@ -301,6 +301,6 @@ def print_plan(plan: Plan, stages: list[StageStatus], seconds: float | None, as_
     rows = [(s.stage, f"{s.done} of {s.total}", s.to_do, s.why) for s in stages]
     print_table(("stage", "in the cache", "to do", "why"), rows)
     if seconds:
-        from vidstyle.pipeline.timing import duration
+        from vidstyle.pipeline.lengths import length_text
 
-        click.echo(f"painting will take about {duration(seconds)}")
+        click.echo(f"painting will take about {length_text(seconds)}")

@@ -6,7 +6,6 @@ Nothing here loads torch: how its threads wait is to be said before it is loaded
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from fractions import Fraction
@@ -16,6 +15,7 @@ from typing import Any
 from vidstyle.config import METHODS, TRAINED_ENDINGS
 from vidstyle.errors import InputError
 from vidstyle.media import probe, working_size
+from vidstyle.pipeline.lengths import length_text, parse_length
 
 PATIENCE = 30 * 60
 """Seconds that painting may take where nothing else is said."""
@@ -42,7 +42,7 @@ def with_method(table: Mapping[str, Any]) -> dict[str, Any]:
     """
     rest = dict(table)
     within = rest.pop("within", None)
-    wait = PATIENCE if within is None else seconds_of(within)
+    wait = PATIENCE if within is None else parse_length(within, "--within")
     paths = [style["path"] for style in rest.get("styles", ()) if isinstance(style, Mapping) and "path" in style]
     chooses = rest.get("method") is None and paths and all(is_surely_picture(path) for path in paths)
     if within is not None and not chooses:
@@ -111,29 +111,8 @@ def reason(paths: list[str], chosen: str, seconds: Mapping[str, float], wait: fl
     what = f"{names[0]} is a picture" if len(names) == 1 else f"{' and '.join(names)} are pictures"
     fits = seconds[chosen] <= wait
     how = "the best method that is done" if fits else "the fastest method, though not done"
-    others = ", ".join(f"{name} {rounded(value)}" for name, value in seconds.items() if name != chosen)
+    others = ", ".join(f"{name} {length_text(value)}" for name, value in seconds.items() if name != chosen)
     return (
-        f"{what}: {chosen} is {how} within {rounded(wait)} here (about {rounded(seconds[chosen])}"
+        f"{what}: {chosen} is {how} within {length_text(wait)} here (about {length_text(seconds[chosen])}"
         f"{'; ' + others if others else ''}); --within 2h gives it more time, --method NAME chooses another"
     )
-
-
-def rounded(seconds: float) -> str:
-    """A rough time as people say it: "40 s", "12 min", "3 h", "2 days"."""
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(1, round(seconds))} s"
-
-
-def seconds_of(text: str | float) -> float:
-    """A length of time: seconds, or a text such as "90s", "30m", "2h", "1h30m". Raises InputError for anything else."""
-    if isinstance(text, int | float) and not isinstance(text, bool):
-        seconds = float(text)
-    else:
-        match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", str(text).strip().lower())
-        hours, minutes, rest = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
-        seconds = 3600.0 * hours + 60 * minutes + rest
-    if not 0 < seconds < float("inf"):
-        raise InputError(f"--within is a time such as 90s, 30m or 1h30m, not {text!r}")
-    return seconds

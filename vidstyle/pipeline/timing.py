@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from vidstyle.config import OptimizeSettings
+from vidstyle.pipeline.lengths import length_text
 from vidstyle.pipeline.request import why_method
 from vidstyle.pipeline.studio import Studio, enough_memory
 from vidstyle.stylize.minimize import affordable_history
@@ -62,7 +63,7 @@ def time_to_paint(studio: Studio) -> TimeLeft:
         count = sum(turn.pass_number == last_pass for turns in work.values() for turn in turns)
         monitor.note(
             f"painting {count} of {plan.frame_count} frames at {plan.size[0]}×{plan.size[1]} on "
-            f"{studio.device} will take about {duration(left.total())}"
+            f"{studio.device} will take about {length_text(left.total())}"
         )
     return left
 
@@ -80,11 +81,3 @@ def time_left(studio: Studio, work: dict[int, list[Turn]]) -> TimeLeft:
         if later and 1 in kinds:
             later += studio.flows.seconds_per_frame(studio.plan.size)
     return TimeLeft((kinds.count(0), kinds.count(1)), (first, later))
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: "40 s", "12 min", "3 h 05 min"."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
