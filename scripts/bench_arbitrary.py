@@ -58,6 +58,7 @@ from vidstyle.nets.encoder import find_weights, load_compact, load_encoder
 from vidstyle.nets.predictor import load_predicted
 from vidstyle.nets.teacher import small_features
 from vidstyle.nets.weights import embedded, read_weights
+from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.images import read_image
 from vidstyle.stylize.base import Prior, State, Stylizer
 from vidstyle.stylize.moments import StyleMoments, moments_of, wct
@@ -87,7 +88,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(ONE_PASS))
     parser.add_argument("--size", type=int, nargs=2, default=(3840, 2160), help="of the frame of memory")
     parser.add_argument("--fusion", type=float, help="of calm; default: the settings'")
-    parser.add_argument("--precision", default="bfloat16")
+    parser.add_argument("--precision", default=choose_precision("auto", "cpu"))
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

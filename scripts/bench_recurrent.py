@@ -42,6 +42,7 @@ from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
 from vidstyle.nets.predictor import style_picture
 from vidstyle.nets.style_file import StyleFile, embedded_styles, read_styles
 from vidstyle.nets.transform import ReferenceNet
+from vidstyle.pipeline.devices import choose_precision
 from vidstyle.pipeline.images import read_image
 from vidstyle.stylize.base import Prior, State
 from vidstyle.stylize.optimize import OptimizeStylizer
@@ -191,7 +192,7 @@ def calm(file: StyleFile, options: argparse.Namespace) -> bool:
     for name in options.styles:
         share = file.share(name)
         trained = TrainedStyle(file.network, only(file.names.index(name), len(file.names)))
-        method = RecurrentStylizer([trained], alone, CPU, torch.bfloat16)
+        method = RecurrentStylizer([trained], alone, CPU, getattr(torch, choose_precision("auto", "cpu")))
 
         def live(*inputs: Tensor, share: Tensor = share) -> Tensor:
             return file.network(*inputs, share[None])
@@ -256,7 +257,7 @@ class Optimiser:
 
     def __init__(self, options: argparse.Namespace, scale: float) -> None:
         self.name, self.scale, self.out = options.encoder, scale, options.out
-        compact = load_encoder("compact", find_weights("compact"), torch.device("cpu"), precision="bfloat16")
+        compact = load_encoder("compact", find_weights("compact"), CPU, precision=choose_precision("auto", "cpu"))
         self.encoder: Encoder = compact if self.name == "compact" else load_teacher(options.data / "weights")
 
     def paint(self, label: str, photo: Tensor, picture: Tensor, content_weight: float) -> Tensor:
