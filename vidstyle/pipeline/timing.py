@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from vidstyle.config import OptimizeSettings
 from vidstyle.pipeline.lengths import length_text
 from vidstyle.pipeline.request import why_method
 from vidstyle.pipeline.studio import Studio, enough_memory
+from vidstyle.stylize.base import Stylizer
 from vidstyle.stylize.minimize import affordable_history
 from vidstyle.stylize.schedule import Turn
+
+TRIAL_PIXELS = 640 * 360
+"""Of the frame that painting is tried on. A trial of large ones takes minutes, before anything is done."""
+TRIAL_SIDE = 64  # pixels that its sides have at least, where the movie's have them
 
 
 class TimeLeft:
@@ -74,10 +81,20 @@ def unpainted(studio: Studio) -> dict[int, list[Turn]]:
 
 
 def time_left(studio: Studio, work: dict[int, list[Turn]]) -> TimeLeft:
-    """The time that painting will take, by a trial of the method at the movie's size."""
+    """The time that painting will take, by a trial of the method."""
     kinds = [studio.painters[first].kind(turn) for first, turns in work.items() for turn in turns]
-    with enough_memory(studio.plan.size):
-        first, later = studio.stylizer().seconds_per_frame(studio.plan.size) if kinds else (0.0, 0.0)
+    size = studio.plan.size
+    with enough_memory(size):
+        first, later = trial(studio.stylizer(), size) if kinds else (0.0, 0.0)
         if later and 1 in kinds:
-            later += studio.flows.seconds_per_frame(studio.plan.size)
+            later += studio.flows.seconds_per_frame(size)
     return TimeLeft((kinds.count(0), kinds.count(1)), (first, later))
+
+
+def trial(stylizer: Stylizer, size: tuple[int, int]) -> tuple[float, float]:
+    """What painting a frame of ``(width, height)`` takes, of each kind: tried on a smaller one where it is large."""
+    scale = min(1.0, math.sqrt(TRIAL_PIXELS / (size[0] * size[1])))
+    width, height = (max(min(side, TRIAL_SIDE), round(side * scale)) for side in size)
+    first, later = stylizer.seconds_per_frame((width, height))
+    times = size[0] * size[1] / (width * height)
+    return times * first, times * later
