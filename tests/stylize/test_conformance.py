@@ -92,6 +92,17 @@ def test_what_comes_in_is_not_changed(method: Stylizer, schedule: Schedule) -> N
         assert torch.equal(p.consistency, consistency)
 
 
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_flat_frames_are_painted(method: Stylizer, level: float) -> None:
+    """As movies begin and end with."""
+    flat, state, priors = torch.full((3, HEIGHT, WIDTH), level), None, []
+    for number in range(4):
+        painted, state = method.step(flat, priors, state, turn=Turn(0, number), seed=1, progress=lambda _: None)
+        assert torch.isfinite(painted).all()
+        assert 0 <= painted.min() <= painted.max() <= 1
+        priors = [prior(painted, 1.0)]
+
+
 def test_progress_rises_within_0_and_1(method: Stylizer, schedule: Schedule) -> None:
     shares: list[float] = []
     step(method, schedule, 5, shares)

@@ -70,3 +70,17 @@ def test_degenerate_styles(odd: Tensor) -> None:
     assert torch.isfinite(ours).all()
     if odd.std() == 0:  # a style of one colour is painted in it
         assert (ours - odd.mean()).abs().mean() < 0.05
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
+def test_flat_frames_stay_as_they_were_painted_first(level: float, dtype: torch.dtype) -> None:
+    method, state, priors, painted = predicted(), None, [], []
+    method.dtype = dtype
+    for number in range(7):
+        flat = torch.full((3, HEIGHT, WIDTH), level)
+        result, state = method.step(flat, priors, state, turn=Turn(0, number), seed=1, progress=ignore)
+        priors = [prior(result, 1.0)]
+        painted.append(result)
+    assert all((one - painted[0]).abs().mean() < 0.02 for one in painted)
+    assert (painted[0] - painted[0].mean((1, 2), keepdim=True)).abs().mean() < 0.02  # no pattern where nothing is

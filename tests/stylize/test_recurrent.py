@@ -15,7 +15,7 @@ from vidstyle.config import RecurrentSettings
 from vidstyle.stylize.base import CANVAS, Prior, State
 from vidstyle.stylize.colors import luma
 from vidstyle.stylize.mixing import Shares
-from vidstyle.stylize.recurrent import AGE, PACE, PERIOD, RecurrentStylizer, StyleNetwork, TrainedStyle, only
+from vidstyle.stylize.recurrent import PACE, PERIOD, RecurrentStylizer, StyleNetwork, TrainedStyle, only
 from vidstyle.stylize.schedule import Forward, Turn, schedule_of
 
 CPU = torch.device("cpu")
@@ -120,6 +120,11 @@ def test_where_styles_have_areas_each_paints_its_own_and_what_is_nobodys_stays()
     assert network.folds == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]  # who has no pixel does not run
 
 
+def test_where_no_style_has_a_pixel_the_frame_stays() -> None:
+    nowhere = torch.zeros(HEIGHT, WIDTH)
+    assert torch.equal(paint(painter(TrainedStyle(Inked(0.2)), shares=[nowhere]), frame()), frame())
+
+
 @pytest.mark.parametrize("ink", [5.0, -5.0])
 def test_what_a_network_paints_beyond_black_and_white_is_cut_off(ink: float) -> None:
     painted = paint(painter(TrainedStyle(Inked(ink))), frame())
@@ -170,8 +175,7 @@ def carried(frames: Sequence[Tensor], network: StyleNetwork, state: State | None
 
 
 def now(state: State) -> Tensor:
-    (norms,) = (value for name, value in state.items() if name != AGE)
-    return norms[0]
+    return state["norms 0"][0]
 
 
 def test_a_network_without_norms_carries_nothing_on() -> None:
@@ -208,6 +212,55 @@ def test_what_is_normed_with_is_seen() -> None:
     share = torch.ones(1)
     own = network.folded(share, network.statistics(*given, share))(*given)
     assert (network.folded(share, held)(*given) - own).abs().mean() > 0.01
+
+
+def always(shares: Shares) -> Callable[[int], Shares]:
+    return lambda number: shares
+
+
+def blends(shares: Callable[[int], Shares], count: int, state: State | None = None, first: int = 0) -> list[State]:
+    """The state after each frame of a still that is painted in two styles of a network."""
+    network, states = small_network(2), []
+    method = painter(*(TrainedStyle(network, only(index, 2)) for index in range(2)), shares=shares)
+    for number in range(first, count):
+        _, state = method.step(frame(), (), state, turn=Turn(0, number), seed=1, progress=ignore)
+        assert state is not None
+        states.append(state)
+    return states
+
+
+def test_another_blend_is_normed_with_what_it_meets_itself() -> None:
+    own = [now(blends(always(alone), 1)[0]) for alone in ([1.0, 0.0], [0.0, 1.0])]
+    assert (own[0] - own[1]).abs().max() > 0.1
+    states = blends(lambda number: [1.0, 0.0] if number < 13 else [0.0, 1.0], 20)
+    assert all(torch.equal(now(state), own[0]) for state in states[:13])
+    assert all(torch.equal(now(state), own[1]) for state in states[13:])
+
+
+def test_in_a_slow_change_of_blend_statistics_are_never_far_from_its_own() -> None:
+    def fading(number: int) -> Shares:
+        return [1 - number / 40, number / 40]
+
+    states = blends(fading, 41)
+    own = [now(blends(always(fading(number)), 1)[0]) for number in range(41)]
+    off = [(now(state) - fresh).norm().item() for state, fresh in zip(states, own, strict=True)]
+    assert max(off) < 0.15 * (own[0] - own[-1]).norm().item()
+    again = blends(fading, 41, states[20], first=21)  # nothing else of the past counts
+    assert all(torch.equal(now(a), now(b)) for a, b in zip(states[21:], again, strict=True))
+
+
+def test_a_flat_frame_is_normed_as_if_it_had_some_contrast() -> None:
+    network = small_network()
+    flat, dim = (0.3 + contrast * (frame() - frame().mean()) for contrast in (0.0, 0.05))
+    least, dim_ones, plain = (now(carried([given], network)[0])[1].min() for given in (flat, dim, frame()))
+    assert least > 0.01 * plain
+    assert dim_ones > 0.01 * plain
+
+
+def test_a_frame_with_contrast_is_normed_with_its_own_statistics_alone() -> None:
+    network = small_network()
+    given = (frame()[None], torch.zeros(1, 3, HEIGHT, WIDTH), torch.zeros(1, 1, HEIGHT, WIDTH))
+    torch.testing.assert_close(now(carried([frame()], network)[0]), network.statistics(*given, torch.ones(1)))
 
 
 def test_time_is_that_of_one_pass_for_each_network() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vidstyle.stylize.base import Prior, Progress, State, seconds_when_warm
 from vidstyle.stylize.colors import in_colors_of
@@ -21,7 +23,11 @@ PERIOD, STEP, PACE = 16, 4, 0.4
 #: meet in the next ones, which are shown their prior, is something else.
 EARLY = (1, 2, 4, 8)
 SETTLED = 2  # until then statistics are taken as measured
-AGE = "age"  # of the shot, in frames: what it goes by in the state that is carried on
+MOVED = 0.1  # of a blend: where so much of it is another, all this begins anew, for the norms meet something else
+AGE = "age"  # of the shot, or of its blend, in frames: what it goes by in the state that is carried on
+LEAST_CONTRAST = 0.08
+"""Deviation of the colours of a frame that statistics are taken of: that of a dim one."""
+CLOUDS = 6  # octaves
 
 
 class StyleNetwork(Hashable, Protocol):
@@ -33,8 +39,8 @@ class StyleNetwork(Hashable, Protocol):
         """What its norms meet in a frame, float32; None where they cannot be held still. N = 1, else as below."""
 
     def folded(self, shares: Tensor, statistics: Tensor | None, /) -> nn.Module:
-        """A plain network for the blend of its styles with these ``shares`` ``(S,)``, which sum to 1, that norms with
-        these ``statistics``.
+        """A plain network for the blend of its styles with these ``shares`` ``(S,)``, that norms with these
+        ``statistics``.
 
         It is called with a frame and the warped previous output, ``(N, 3, H, W)`` in [0, 1], and how far that can be
         trusted, ``(N, 1, H, W)`` in [0, 1], and gives the stylized frame, ``(N, 3, H, W)`` in [0, 1]; all in float32,
@@ -48,7 +54,10 @@ Inputs = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class TrainedStyle:
-    """What a network paints with these ``shares`` of its styles. Those of one network are blended within it."""
+    """What a network paints with these ``shares`` of its styles. Those of one network are blended within it.
+
+    The shares of trained styles sum to 1; those that are predicted are a code and a palette (vidstyle.nets.predictor).
+    """
 
     network: StyleNetwork
     shares: tuple[float, ...] = (1.0,)
@@ -70,6 +79,18 @@ class Part:
     amount: float | Tensor
     network: StyleNetwork
     shares: tuple[float, ...]
+
+    @property
+    def blend(self) -> str:
+        """What the shares that its statistics are of go by there."""
+        return f"{self.name}: shares"
+
+    def has_moved(self, state: State) -> bool:
+        """Whether it paints in another blend than its statistics are of."""
+        before = state.get(self.blend)
+        if before is None:
+            return False
+        return bool((torch.tensor(self.shares) - before.cpu()).abs().sum() > MOVED * before.abs().sum())
 
 
 class RecurrentStylizer:
@@ -131,22 +152,23 @@ class RecurrentStylizer:
     def norms(self, parts: Sequence[Part], given: Inputs, state: State) -> State:
         """The statistics that each part norms with, and those that they approach: (2, 2, K) by the part's name.
 
-        Empty where no network has any.
+        With them the shares that they are of, (S,). Empty where no network has any.
         """
-        age = int(state[AGE]) + 1 if AGE in state else 0
+        age = 0 if AGE not in state or any(part.has_moved(state) for part in parts) else int(state[AGE]) + 1
         found: State = {}
         for part in parts:
             before = state.get(part.name)
+            shares = state.get(part.blend, torch.empty(0))
             if before is not None and age % PERIOD and age not in EARLY:
                 now, aim = before.to(self.device)
             else:
-                shares = torch.tensor(part.shares, device=self.device)
-                measured = part.network.statistics(*given, shares, self.dtype)
+                shares = torch.tensor(part.shares)
+                measured = part.network.statistics(*with_contrast(given), shares.to(self.device), self.dtype)
                 if measured is None:
                     continue
                 now, aim = measured if before is None else before[0].to(self.device), measured
             pace = 1.0 if age <= SETTLED else PACE if age % STEP == 0 else 0.0
-            found[part.name] = torch.stack([torch.lerp(now, aim, pace), aim])
+            found |= {part.name: torch.stack([torch.lerp(now, aim, pace), aim]), part.blend: shares}
         return {**found, AGE: torch.tensor(age)} if found else {}
 
     @torch.inference_mode()
@@ -158,6 +180,8 @@ class RecurrentStylizer:
 
     def paint(self, given: Inputs, parts: Sequence[Part], norms: State) -> Tensor:
         """A frame ``(3, H, W)`` as the sum of its parts; where those are less than all, it stays as it is."""
+        if not parts:
+            return given[0][0]
         if len(parts) == 1 and parts[0].amount == 1:
             return self.run(parts[0], given, norms)
         frame = given[0][0]
@@ -185,6 +209,29 @@ def inputs(frame: Tensor, priors: Sequence[Prior]) -> Inputs:
     if not priors:
         return frame[None], torch.zeros_like(frame)[None], torch.zeros_like(frame[:1])[None]
     return frame[None], priors[0].warped[None], priors[0].consistency[None, None]
+
+
+def with_contrast(given: Inputs) -> Inputs:
+    """The same with clouds in the frame where it has hardly any contrast.
+
+    What is as good as flat, such as black, has no variance to norm with: whatever rounding leaves in the network would
+    be blown up from layer to layer, and what fades in from black would be, before the next statistics are taken.
+    """
+    frame, warped, consistency = given
+    missing = LEAST_CONTRAST**2 - float(frame.var((2, 3), correction=0).mean())
+    if missing <= 0:
+        return given
+    return frame + math.sqrt(missing) * clouds(frame.shape[2:]).to(frame), warped, consistency
+
+
+def clouds(size: Sequence[int]) -> Tensor:
+    """A grey picture (1, 1, H, W) of mean 0 and variance 1, in which, as in photos, all sizes vary alike."""
+    generator, total = torch.Generator().manual_seed(0), torch.zeros(1, 1, *size)
+    for octave in range(CLOUDS):
+        coarse = torch.randn(1, 1, *(side // 2**octave + 1 for side in size), generator=generator)
+        total += F.interpolate(coarse, size=tuple(size), mode="bilinear")
+    total = total - total.mean()
+    return total / total.square().mean().sqrt().clamp_min(1e-3)
 
 
 def parts_of(styles: Sequence[TrainedStyle], shares: Shares) -> Iterator[Part]:
