@@ -1,4 +1,4 @@
-"""Colours that mean what a profile says: red and green are exchanged in the one that is made here."""
+"""Pictures as they are meant: the profile that is made here exchanges red and green."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from vidstyle.media import in_srgb, probe, read_frames, scan
+from vidstyle.media import probe, read_frames, scan
+from vidstyle.media.stills import as_seen, in_srgb
 from vidstyle.pipeline.images import read_image
+from vidstyle.pipeline.masks import read_picture
 
 
 def exchanged_profile() -> bytes:
@@ -72,3 +74,21 @@ def test_palettes_have_profiles_too(tmp_path: Path) -> None:
     stored.save(tmp_path / "few.png", icc_profile=exchanged_profile())
     wanted = exchanged(np.asarray(stored.convert("RGB")))
     np.testing.assert_allclose(read_image(tmp_path / "few.png").transpose(1, 2, 0) * 255, wanted, atol=2)
+
+
+def test_what_a_profile_is_called_does_not_count() -> None:
+    stored = picture()
+    stored.info["icc_profile"] = exchanged_profile().replace("Mine".encode("utf-16-be"), "sRGB".encode("utf-16-be"))
+    np.testing.assert_allclose(np.asarray(in_srgb(stored)).astype(int), exchanged(np.asarray(stored)), atol=2)
+
+
+def test_grey_of_16_bits_is_scaled_and_not_cut_off(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 32 * 24).round().astype(np.uint16).reshape(24, 32)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    with Image.open(tmp_path / "deep.png") as stored:
+        assert stored.mode.startswith("I;16")
+        np.testing.assert_allclose(np.asarray(as_seen(stored).convert("L")), ramp / 257, atol=0.5)
+    style = read_image(tmp_path / "deep.png")
+    np.testing.assert_allclose(style, np.broadcast_to(ramp / 65535, (3, 24, 32)), atol=0.5 / 255 + 1e-6)
+    mask = read_picture(tmp_path / "deep.png", (32, 24))
+    np.testing.assert_allclose(mask, ramp / 257, atol=0.5)

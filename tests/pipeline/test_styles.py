@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.pipeline.conftest import CUT, Work, artifacts, contents
 from vidstyle.errors import InputError
-from vidstyle.media import find_ffmpeg
+from vidstyle.media import find_ffmpeg, probe
 from vidstyle.pipeline.masks import Masks
 from vidstyle.pipeline.plan import Plan
 from vidstyle.store import frame_name
@@ -126,6 +126,27 @@ def test_a_mask_movie_is_read_by_time_and_its_last_frame_held(empty: Work, other
     assert (soft[:, 0] == 1).all() and (soft[:, -1] == 0).all()
     shelf = plan.stages.mask(mask, plan.stages.inputs.masks[0])
     assert len(list(shelf.names())) == 4  # kept like any movie's frames
+
+
+def test_a_deep_mask_movie_is_read_in_8_bits(empty: Work, other_style: Path, tmp_path: Path) -> None:
+    mask, deep = mask_movie(tmp_path / "mask.mkv", 4), tmp_path / "deep.mkv"
+    stream = ffmpeg.output(ffmpeg.input(str(mask)), str(deep), vcodec="ffv1", pix_fmt="yuv420p10le")
+    subprocess.run(ffmpeg.compile(stream, cmd=find_ffmpeg().path), check=True, capture_output=True)
+    assert probe(deep).working_depth == 16
+    found = []
+    for path in (mask, deep):
+        masks = Masks(empty.plan(styles=masked(empty, other_style, path), end="6/25"), {})
+        found.append(masks.at(Fraction(1, 25))[0])
+        masks.close()
+    np.testing.assert_allclose(*found, atol=2 / 255)
+
+
+def test_a_mask_that_is_an_animation_moves(empty: Work, other_style: Path, tmp_path: Path) -> None:
+    frames = [Image.new("L", (96, 54), level) for level in (0, 255)]
+    frames[0].save(tmp_path / "mask.gif", save_all=True, append_images=frames[1:], duration=40)
+    masks = Masks(empty.plan(styles=masked(empty, other_style, tmp_path / "mask.gif"), end="6/25"), {})
+    assert [float(masks.at(Fraction(n, 25))[0].mean()) for n in (0, 1)] == [0, 1]  # type: ignore[union-attr]
+    masks.close()
 
 
 def test_masks_that_cannot_be_used_are_refused_before_anything_is_painted(

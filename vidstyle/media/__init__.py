@@ -2,7 +2,6 @@
 
 from vidstyle.media.containers import CONTAINERS
 from vidstyle.media.ffmpeg import Ffmpeg, encoders, find_ffmpeg
-from vidstyle.media.icc import in_srgb
 from vidstyle.media.movies import probe, read_chosen, read_frames, scan
 from vidstyle.media.outputs import (
     Writer,
@@ -16,6 +15,7 @@ from vidstyle.media.outputs import (
 from vidstyle.media.pictures import Pictures, picture_files
 from vidstyle.media.probe import AudioStream, Movie, SubtitleStream, working_size
 from vidstyle.media.shots import find_cuts, rises, shots
+from vidstyle.media.stills import as_seen
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.write import MovieWriter, check_encoder
 from vidstyle.media.write_pictures import PICTURE_ENDINGS
@@ -31,6 +31,7 @@ __all__ = [
     "SubtitleStream",
     "Timeline",
     "Writer",
+    "as_seen",
     "check_count",
     "check_encoder",
     "check_output",
@@ -39,7 +40,6 @@ __all__ = [
     "encoders",
     "find_cuts",
     "find_ffmpeg",
-    "in_srgb",
     "is_folder",
     "open_writer",
     "picture_files",

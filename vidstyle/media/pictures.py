@@ -20,12 +20,12 @@ import av
 import av.error
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from vidstyle.config import FPS
 from vidstyle.errors import InputError, MediaError
-from vidstyle.media.icc import in_srgb
 from vidstyle.media.probe import Movie
+from vidstyle.media.stills import as_seen
 from vidstyle.media.timeline import Timeline
 
 SCORE_WIDTH = 256  # as in scan: the scores of pictures are those that a movie of them would have
@@ -261,7 +261,7 @@ def _decode(path: Path) -> tuple[NDArray[Any], _Facts]:
                 turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
                 pixels = _decode_deep(path, "png" if image.format == "PNG" else "tiff")
                 return (turn(pixels) if turn else pixels), facts
-            return np.asarray(in_srgb(ImageOps.exif_transpose(image)).convert("RGB")), facts
+            return np.asarray(as_seen(image).convert("RGB")), facts
     except FileNotFoundError:
         raise InputError(f"no such file: {shown(path)}") from None
     except (*UNREADABLE, av.error.FFmpegError) as error:

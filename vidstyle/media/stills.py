@@ -1,17 +1,34 @@
-"""Pictures in the colours that their ICC profile means: phones and cameras save wider ones than sRGB."""
+"""Single pictures as they are meant to be seen, whatever way they are stored in."""
 
 from __future__ import annotations
 
+import functools
 import io
 from typing import Any
 
-from PIL import Image, ImageCms
+import numpy as np
+from PIL import Image, ImageCms, ImageOps
 
 TARGETS = {"RGBA": "RGBA", "RGB": "RGB", "L": "RGB", "CMYK": "RGB", "LAB": "RGB"}  # by the mode that is read
+SAME = 1  # levels: profiles that change no colour by more are sRGB's
+
+
+def as_seen(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF says, in 8 bits, and in sRGB as its ICC profile says."""
+    return in_srgb(in_8_bits(ImageOps.exif_transpose(image)))
+
+
+def in_8_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits scaled to 8, which Pillow itself would cut off; all others as they are."""
+    if not image.mode.startswith("I;16"):
+        return image
+    reduced = Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
+    reduced.info.update(image.info)
+    return reduced
 
 
 def in_srgb(image: Image.Image) -> Image.Image:
-    """The picture in sRGB, as RGB or RGBA; unchanged where its profile is that, missing or damaged.
+    """The picture in sRGB, as RGB or RGBA; unchanged where its profile means that, is missing or damaged.
 
     Relative colorimetric: what sRGB holds, too, stays as it is.
     """
@@ -20,14 +37,26 @@ def in_srgb(image: Image.Image) -> Image.Image:
         return image
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    target = TARGETS.get(image.mode)
+    if image.mode not in TARGETS or (image.mode in ("RGB", "RGBA") and means_srgb(profile)):
+        return image
+    return converted(image, profile) or image
+
+
+@functools.lru_cache(16)
+def means_srgb(profile: bytes) -> bool:
+    """Whether the colours of a profile are sRGB's: by what becomes of some, as names tell little."""
+    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(27, 27, 3)
+    found = converted(Image.fromarray(colours), profile)
+    return found is not None and int(np.abs(np.asarray(found).astype(int) - colours).max()) <= SAME
+
+
+def converted(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """From the colours of a profile to sRGB's; None where that is damaged or does not fit the picture."""
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if target is None or "srgb" in ImageCms.getProfileDescription(own).lower():
-            return image
-        found: Any = ImageCms.profileToProfile(
-            image, own, ImageCms.createProfile("sRGB"), ImageCms.Intent.RELATIVE_COLORIMETRIC, target
-        )
+        intent, target = ImageCms.Intent.RELATIVE_COLORIMETRIC, TARGETS[image.mode]
+        found: Any = ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), intent, target)
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
+        return None
     return found

@@ -44,6 +44,7 @@ Value = TypeVar("Value")
 # A frame is asked for as itself, as its neighbour's neighbour and for the flow: the last few stay in memory.
 REMEMBERED = 4
 TRIAL_SIDE = 256  # pixels of the longer sides of the pair of frames that flow is timed on
+ADVICE = "try --precision float32, or with optimisation --optimizer adam or smaller weights"
 
 
 class Recent(Generic[Value]):
@@ -75,10 +76,11 @@ class Frames:
         timeline: Timeline,
         last: int,
         size: tuple[int, int],
+        bit_depth: int,
         tools: dict[str, str],
     ) -> None:
         self.shelf, self.movie, self.timeline, self.last, self.size = shelf, movie, timeline, last, size
-        self.tools = tools
+        self.bit_depth, self.tools = bit_depth, tools
         self.recent: Recent[Picture] = Recent()
         self.reader: Iterator[tuple[int, Any]] = iter(())
         self.next = -1
@@ -93,8 +95,7 @@ class Frames:
     def read(self, frame: int) -> Picture:
         if self.next != frame:
             self.close()
-            depth = self.movie.working_depth
-            self.reader = read_frames(self.movie, self.timeline, frame, self.last, self.size, depth)
+            self.reader = read_frames(self.movie, self.timeline, frame, self.last, self.size, self.bit_depth)
         number, pixels = next(self.reader, (None, None))
         if number != frame or pixels is None:
             raise MediaError(f"frame {frame} could not be decoded from {self.movie.path}")
@@ -318,16 +319,20 @@ class Painter:
         priors = [self.prior(turn, need) for need in needed]
         decoded = self.frames.get(frame)
         self.look_ahead(Turn(number, frame + 1))
-        stylized, state = self.stylizer().step(
-            self.tensor(frame_to_float(decoded)),
-            priors,
-            self.state_before(turn, needed),
-            turn=turn,
-            seed=frame_seed(self.seed_keys[number], frame),
-            progress=progress,
-        )
-        if not torch.isfinite(stylized.sum()):
-            raise PaintError(f"frame {frame}: the loss grew without bound; try --optimizer adam or smaller weights")
+        try:
+            stylized, state = self.stylizer().step(
+                self.tensor(frame_to_float(decoded)),
+                priors,
+                self.state_before(turn, needed),
+                turn=turn,
+                seed=frame_seed(self.seed_keys[number], frame),
+                progress=progress,
+            )
+            bounded = bool(torch.isfinite(stylized.sum()))
+        except torch.linalg.LinAlgError:
+            bounded = False
+        if not bounded:
+            raise PaintError(f"frame {frame}: what is painted grew without bound; {ADVICE}")
         bit_depth = 8 * decoded.itemsize  # as deep as the movie
         painted = Painted(quantize_frame(stylized.cpu().numpy(), bit_depth), state)
         times = {"time": self.timeline.time(frame), "duration": self.timeline.duration(frame)}

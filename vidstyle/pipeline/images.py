@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from vidstyle.errors import InputError, OutputError
-from vidstyle.media import PICTURE_ENDINGS, in_srgb
+from vidstyle.media import PICTURE_ENDINGS, as_seen
 from vidstyle.pipeline.outputs import check_file
 from vidstyle.store import publish, temporary_path
 
@@ -29,7 +29,7 @@ def read_image(path: Path) -> NDArray[np.float32]:
     try:
         with Image.open(path) as image:
             image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
-            upright = in_srgb(ImageOps.exif_transpose(image)).convert("RGBA")
+            upright = as_seen(image).convert("RGBA")
     except FileNotFoundError:
         raise InputError(f"no such picture: {path}") from None
     except IsADirectoryError:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from vidstyle.errors import InputError
 from vidstyle.flow._cv2 import cv2
-from vidstyle.media import Movie, Timeline
+from vidstyle.media import Movie, Timeline, as_seen
 from vidstyle.pipeline.demand import Frames
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+ANIMATIONS = ("GIF", "WEBP", "PNG")  # Pillow's names of formats that may move
 SOFTNESS = 0.01  # of a mask's border: deviation of a Gaussian, as a share of the frame's mean side
 
 
@@ -48,10 +49,10 @@ class Mask:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a mask is a picture rather than a movie. InputError where it cannot be read."""
+    """Whether a mask is a picture that does not move. InputError where it cannot be read."""
     try:
-        with Image.open(path):
-            return True
+        with Image.open(path) as image:
+            return image.format not in ANIMATIONS or getattr(image, "n_frames", 1) == 1
     except FileNotFoundError:
         raise InputError(f"no such mask: {path}") from None
     except UnidentifiedImageError:
@@ -64,7 +65,7 @@ def read_picture(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     """A mask's picture at ``(width, height)``, ``(H, W)``. InputError where it is damaged."""
     try:
         with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("L").resize(size, Image.Resampling.BOX))
+            return np.asarray(as_seen(image).convert("L").resize(size, Image.Resampling.BOX))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"the mask {path} cannot be read ({error})") from None
 
@@ -92,7 +93,7 @@ class Masks:
             still = soften(read_picture(mask.path, self.plan.size))
             return lambda time: still
         shelf = self.plan.stages.mask(mask.path, mask.digest)
-        frames = Frames(shelf, mask.movie, mask.timeline, len(mask.timeline), self.plan.size, tools)
+        frames = Frames(shelf, mask.movie, mask.timeline, len(mask.timeline), self.plan.size, 8, tools)
         self.frames.append(frames)
         return lambda time: soften(np.asarray(Image.fromarray(frames.get(mask.frame_at(time))).convert("L")))
 

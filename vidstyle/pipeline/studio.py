@@ -63,7 +63,8 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         self.device = choose_device(plan.request.device)
         tools = tool_versions()
         stages, request = plan.stages, plan.request
-        self.frames = Frames(stages.decode, plan.movie, plan.timeline, plan.frames[1], plan.size, tools)
+        depth = plan.movie.working_depth
+        self.frames = Frames(stages.decode, plan.movie, plan.timeline, plan.frames[1], plan.size, depth, tools)
         method = cache(lambda: build_flow_method(plan, self.device))
         self.flows = Flows(stages.flow, self.frames, method, GivenFlow.of(plan, monitor.note), tools)
         self.consistencies = Consistencies(stages.consistency, self.flows, request.consistency, tools)
