@@ -74,11 +74,16 @@ def test_it_says_which_and_why_and_how_to_get_another() -> None:
         ({"start_style": "udnie"}, "optimize"),
         ({"encoder_weights": "x.pth"}, "optimize"),
         ({"stylize": {"levels": ["relu3_1"]}}, "wct"),
+        ({"stylize": {"transform": "whiten"}}, "wct"),
     ],
 )
 def test_options_that_only_some_methods_have_choose_among_those(more: dict[str, Any], method: str) -> None:
-    assert with_method(table(within=1e-6, **more))["method"] in (method, "adain" if method == "wct" else method)
+    asked = with_method(table(within=1e-6, **more))
+    assert asked["method"] == method
+    assert f"only {method} takes these options (about" in asked["why"]
     assert with_method(table(**more))["method"] == method
+    if method == "wct":  # nothing else needs a file
+        assert request_from_plain(asked).method == method
 
 
 @pytest.mark.parametrize("more", [{"method": "wct"}, {"styles": [{"path": "udnie"}]}, {"styles": []}])
@@ -101,6 +106,14 @@ def test_a_job_is_painted_by_the_method_that_was_chosen(empty: Work) -> None:
     assert any(f"strokes.png is a picture: {fastest} is the fastest method" in note for note in empty.notes)
     empty.paint(within=1e-6, stylize={}, end="0.2")
     assert any("is finished already" in note for note in empty.notes)
+
+
+def test_what_was_chosen_makes_the_job_and_not_why(empty: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    for why in ("it is Monday", "it is Tuesday"):
+        monkeypatch.setattr(choice, "reason", lambda *given, why=why: why)
+        empty.paint(within=1e-6, stylize={}, end="0.2")
+        empty.output.unlink()
+    assert len(list((empty.cache / "jobs").iterdir())) == 1
 
 
 def test_choosing_does_not_load_torch() -> None:

@@ -210,7 +210,7 @@ def read_settings(path: Path) -> dict[str, Any]:
             raise InputError(f"{path}: [{name}] must be a table")
     styles = table.get("styles", [])
     if not isinstance(styles, list) or not all(
-        isinstance(s, str) or (isinstance(s, dict) and "path" in s) for s in styles
+        isinstance(s, str) or (isinstance(s, dict) and isinstance(s.get("path"), str)) for s in styles
     ):
         raise InputError(f"{path}: styles must be a list of pictures, each as on the command line")
     table["styles"] = [StyleValue().convert(style, None, None) for style in styles]

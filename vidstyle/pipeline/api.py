@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -59,7 +60,7 @@ def stylize(
     items = [style] if isinstance(style, str | os.PathLike | Mapping) else list(style)
     styles = [dict(s) if isinstance(s, Mapping) else {"path": os.fspath(s)} for s in items]
     for item in styles:
-        if "path" not in item:
+        if not isinstance(item.get("path"), str | os.PathLike):
             raise InputError(f"a style needs a path: {item}")
         item["path"] = os.fspath(item["path"])
     plain = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in settings.items()}
@@ -137,9 +138,10 @@ def open_store(root: Path | None, monitor: Monitor) -> Store:
 
 
 def open_job(request: Request, root: Path, cache_limit: int | None = None) -> Job:
-    """The job file of a request, made if there is none."""
+    """The job file of a request, made if there is none. Why the method was chosen is no part of what was asked."""
     paths = (Path(request.movie), Path(request.output))
-    return Job.create(root, Path(request.movie).stem, request_to_plain(request), paths, cache_limit)
+    asked = request_to_plain(dataclasses.replace(request, why=None))
+    return Job.create(root, Path(request.movie).stem, asked, paths, cache_limit)
 
 
 def plan_for(request: Request, root: Path | None, monitor: Monitor, may_scan: bool = True) -> Plan:

@@ -16,6 +16,7 @@ from vidstyle.config import METHODS, TRAINED_ENDINGS
 from vidstyle.errors import InputError
 from vidstyle.media import probe, working_size
 from vidstyle.pipeline.lengths import length_text, parse_length
+from vidstyle.structure import from_plain
 
 PATIENCE = 30 * 60
 """Seconds that painting may take where nothing else is said."""
@@ -48,7 +49,7 @@ def with_method(table: Mapping[str, Any]) -> dict[str, Any]:
     if within is not None and not chooses:
         raise InputError("--within chooses the method for pictures as styles: leave it out here, or leave out --method")
     candidates = methods_for(rest) if chooses else []
-    if len(candidates) == 1:  # what was asked for leaves no choice
+    if len(candidates) == 1 and within is None:  # what was asked for leaves no choice
         return {**rest, "method": candidates[0]}
     if not candidates:
         return rest
@@ -67,12 +68,19 @@ def is_surely_picture(path: str) -> bool:
 
 def methods_for(table: Mapping[str, Any]) -> list[str]:
     """The methods that take all settings of a table, the best first."""
-    given = table.get("stylize", {})
-    names = set(given) if isinstance(given, Mapping) else set()
-    fitting = [name for name in SECONDS if names <= set(METHODS[name].__dataclass_fields__)]
+    fitting = [name for name in SECONDS if takes(name, table.get("stylize", {}))]
     if any(table.get(name) is not None for name in FOR_OPTIMIZE):
         return [name for name in fitting if name == "optimize"]
     return fitting
+
+
+def takes(method: str, settings: Any) -> bool:
+    """Whether a method has all these settings, and they may be so."""
+    try:
+        from_plain(METHODS[method], settings, "[stylize]")
+    except InputError:
+        return False
+    return True
 
 
 def estimates(table: Mapping[str, Any], methods: list[str]) -> dict[str, float]:
@@ -109,6 +117,8 @@ def reason(paths: list[str], chosen: str, seconds: Mapping[str, float], wait: fl
     """In one line, why this method was chosen and how to get another."""
     names = [Path(path).name for path in paths]
     what = f"{names[0]} is a picture" if len(names) == 1 else f"{' and '.join(names)} are pictures"
+    if len(seconds) == 1:
+        return f"{what}: of all methods only {chosen} takes these options (about {length_text(seconds[chosen])} here)"
     fits = seconds[chosen] <= wait
     how = "the best method that is done" if fits else "the fastest method, though not done"
     others = ", ".join(f"{name} {length_text(value)}" for name, value in seconds.items() if name != chosen)
