@@ -224,7 +224,7 @@ class TransferSettings:
 
     levels: tuple[str, ...] = ("relu4_1",)  # of the compact encoder, in the order that they are changed in
     transform: str = "adain"  # what becomes of the features: see vidstyle.stylize.moments
-    strength: float = 1.0  # 0: the frame as it is; 1: all of the style
+    strength: float = 1.0  # 0: the frame as the decoder gives it back; 1: all of the style
     fusion: float = 0.3  # share of the warped painting before in each frame, where it can be trusted
     precision: str = "auto"  # of the networks: float32, bfloat16, or auto, which is what is faster here
     styles: tuple[StyleSettings, ...] = (StyleSettings(),)

@@ -83,11 +83,17 @@ def test_each_region_has_its_style_and_its_own_statistics(method: str) -> None:
     assert {name.partition(" ")[2] for name in state} == {"style 0", "style 1"}
 
 
-def test_what_is_nobodys_stays_as_the_decoder_makes_it() -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_nobodys_stays_as_it_is(method: str) -> None:
     nothing = [torch.zeros(HEIGHT, WIDTH), torch.zeros(HEIGHT, WIDTH)]
-    ours, _ = paint(transfer("adain", style(), style(), shares=lambda n: nothing), frame())
-    plain, _ = paint(transfer("adain", strength=0.0), frame())
-    assert torch.allclose(ours, plain, atol=1e-4)
+    ours, _ = paint(transfer(method, style(), style(), shares=lambda n: nothing), frame())
+    assert torch.equal(ours, frame())
+    left = halves()[0]
+    painter = transfer(method, shares=lambda n: [left])
+    first, state = paint(painter, frame())
+    ours, _ = paint(painter, frame(), [prior(first, 1.0)], state)
+    assert torch.equal(ours[:, :, WIDTH // 2 :], frame()[:, :, WIDTH // 2 :])
+    assert (ours - frame())[:, :, : WIDTH // 2].abs().mean() > 0.03
 
 
 def test_regions_of_shares() -> None:
@@ -152,6 +158,19 @@ def test_statistics_are_carried_from_frame_to_frame_and_not_over_a_cut() -> None
     carried, _ = paint(stylizer, picture(8), (), state)
     fresh, _ = paint(stylizer, picture(8))
     assert not torch.allclose(carried, fresh, atol=1e-3)
+
+
+def test_another_blend_is_painted_with_statistics_of_its_own() -> None:
+    """Deeper levels are painted from what the one before has painted, in colours of another style by then."""
+    both, seen = (style(), 1 - style()), []
+    painter = transfer("wct", *both, shares=lambda number: [1.0, 0.0] if number < 2 else [0.0, 1.0])
+    state = None
+    for number in range(3):
+        ours, state = painter.step(frame(), (), state, turn=Turn(0, number), seed=0, progress=ignore)
+        seen.append(ours)
+    alone, _ = paint(transfer("wct", *both, shares=lambda number: [0.0, 1.0]), frame())
+    assert torch.equal(seen[0], seen[1])
+    assert torch.equal(seen[2], alone)
 
 
 def test_a_frame_is_fused_with_its_prior_where_that_can_be_trusted() -> None:

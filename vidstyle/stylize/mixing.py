@@ -10,6 +10,9 @@ from torch import Tensor
 
 from vidstyle.config import StyleSettings
 
+MOVED = 0.1
+"""Of a blend: where so much of it is another, what was measured of frames painted in it says nothing any more."""
+
 #: Of each style: one number for the whole frame, or one for each pixel, ``(H, W)`` in [0, 1].
 Shares = Sequence[float] | Sequence[Tensor]
 
@@ -54,3 +57,11 @@ def shares_at(styles: Sequence[StyleSettings], time: Fraction, masks: Sequence[T
     covered = torch.stack(filled).sum(0).clamp(0, 1)
     total = torch.stack(amounts).sum(0).clamp_min(1e-9)
     return [amount / total * covered for amount in amounts]
+
+
+def has_moved(shares: Sequence[float], before: Tensor | None) -> bool:
+    """Whether a blend ``(S,)`` is another than the one ``before``, by more than ``MOVED``; None: there was none."""
+    if before is None:
+        return False
+    before = before.cpu()
+    return bool((torch.tensor(shares) - before).abs().sum() > MOVED * before.abs().sum())

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from vidstyle.stylize.base import Prior, Progress, State, seconds_when_warm
 from vidstyle.stylize.colors import in_colors_of
-from vidstyle.stylize.mixing import Shares
+from vidstyle.stylize.mixing import Shares, has_moved
 from vidstyle.stylize.schedule import Turn
 
 #: The statistics of the norms are measured every so many frames, and approached so far every so many others. Instances'
@@ -23,8 +23,7 @@ PERIOD, STEP, PACE = 16, 4, 0.4
 #: meet in the next ones, which are shown their prior, is something else.
 EARLY = (1, 2, 4, 8)
 SETTLED = 2  # until then statistics are taken as measured
-MOVED = 0.1  # of a blend: where so much of it is another, all this begins anew, for the norms meet something else
-AGE = "age"  # of the shot, or of its blend, in frames: what it goes by in the state that is carried on
+AGE = "age"  # of the shot, or since its blend moved, in frames: what it goes by in the state that is carried on
 LEAST_CONTRAST = 0.08
 """Deviation of the colours of a frame that statistics are taken of: that of a dim one."""
 CLOUDS = 6  # octaves
@@ -84,13 +83,6 @@ class Part:
     def blend(self) -> str:
         """What the shares that its statistics are of go by there."""
         return f"{self.name}: shares"
-
-    def has_moved(self, state: State) -> bool:
-        """Whether it paints in another blend than its statistics are of."""
-        before = state.get(self.blend)
-        if before is None:
-            return False
-        return bool((torch.tensor(self.shares) - before.cpu()).abs().sum() > MOVED * before.abs().sum())
 
 
 class RecurrentStylizer:
@@ -154,7 +146,8 @@ class RecurrentStylizer:
 
         With them the shares that they are of, (S,). Empty where no network has any.
         """
-        age = 0 if AGE not in state or any(part.has_moved(state) for part in parts) else int(state[AGE]) + 1
+        begins = AGE not in state or any(has_moved(part.shares, state.get(part.blend)) for part in parts)
+        age = 0 if begins else int(state[AGE]) + 1
         found: State = {}
         for part in parts:
             before = state.get(part.name)

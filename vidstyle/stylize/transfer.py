@@ -21,7 +21,7 @@ from vidstyle.nets.autoencoder import Autoencoder, Piece, View
 from vidstyle.nets.compact import STRIDES
 from vidstyle.stylize.base import Prior, Progress, State, seconds_when_warm
 from vidstyle.stylize.colors import FITTED_STYLES, in_colors_of
-from vidstyle.stylize.mixing import Shares
+from vidstyle.stylize.mixing import Shares, has_moved
 from vidstyle.stylize.moments import TRANSFORMS, Affine, Moments, StyleMoments, moments_of
 from vidstyle.stylize.schedule import Turn
 from vidstyle.stylize.style import LEAST_AREA, resize_style
@@ -47,6 +47,11 @@ class Region:
     name: str
     blend: tuple[tuple[int, float], ...]
     area: Tensor | None = None
+
+    def shares(self, count: int) -> list[float]:
+        """What each of all ``count`` styles has of it."""
+        blend = dict(self.blend)
+        return [blend.get(number, 0.0) for number in range(count)]
 
     def on(self, features: Tensor, piece: Piece) -> Tensor | None:
         """The area on the grid of a piece's features ``(C, h, w)``."""
@@ -114,10 +119,12 @@ class TransferStylizer:
         styles = self.styles
         if keeps == "match":
             styles = [self.measure(FITTED_STYLES[keeps](image, frame[None])) for image in self.images]
-        painted, held = self.paint(frame, regions_of(self.shares_at(turn.frame)), styles, state or {}, progress)
+        regions = regions_of(self.shares_at(turn.frame))
+        painted, held = self.paint(frame, regions, styles, state or {}, progress)
         painted = fused(painted, priors, self.settings.fusion)
         if self.finish is not None:
             painted = self.finish(frame, painted).clamp(0, 1)
+        painted = within(regions, frame, painted)
         if keeps != "luminance":
             return painted, held or None
         shown, carried = in_colors_of(frame, painted)
@@ -127,14 +134,16 @@ class TransferStylizer:
         self, frame: Tensor, regions: Sequence[Region], styles: StyleTable, state: State, progress: Progress
     ) -> tuple[Tensor, State]:
         """A frame through all levels, and the statistics that it was painted with."""
-        painted, held = frame, State()
+        painted, held = frame, {f"shares {region.name}": torch.tensor(region.shares(len(styles))) for region in regions}
+        moved = {r.name for r in regions if has_moved(r.shares(len(styles)), state.get(f"shares {r.name}"))}
         for number, level in enumerate(self.settings.levels):
             progress(number / len(self.settings.levels))
             view = self.autoencoder.view(painted, level)
             maps = []
             for region in regions:
                 name = f"{level} {region.name}"
-                content = held_moments(moments_in(view, region), state.get(name))
+                before = None if region.name in moved else state.get(name)
+                content = held_moments(moments_in(view, region), before)
                 held[name] = packed(content)
                 maps.append(self.map(content, [(styles[n][level], share) for n, share in region.blend]))
             painted = view.changed(lambda piece: mapped(piece, regions, maps)).clamp(0, 1)  # noqa: B023 (used at once)
@@ -159,6 +168,15 @@ class TransferStylizer:
 
         seconds = seconds_when_warm(paint)
         return seconds, seconds
+
+
+def within(regions: Sequence[Region], frame: Tensor, painted: Tensor) -> Tensor:
+    """What is painted, and the frame where that is nobody's: decoded as it is it would be blurred."""
+    areas = [region.area for region in regions if region.area is not None]
+    if len(areas) < len(regions):
+        return painted
+    covered = torch.stack(areas).sum(0).clamp(0, 1) if areas else torch.zeros_like(frame[0])
+    return torch.lerp(frame, painted, covered)
 
 
 def moments_in(view: View, region: Region) -> Moments:
