@@ -11,7 +11,17 @@ from torch import Tensor
 
 from tests.stylize.scene import picture
 from vidstyle.config import PhotoSettings, WctSettings
-from vidstyle.stylize.smoothing import MATTING_EPSILON, affinities, closed_form, finish_of, guided, solved, system
+from vidstyle.stylize import smoothing
+from vidstyle.stylize.smoothing import (
+    MATTING_EPSILON,
+    NEIGHBOURS,
+    affinities,
+    closed_form,
+    finish_of,
+    guided,
+    solved,
+    system,
+)
 
 
 def step_edge() -> Tensor:
@@ -41,7 +51,23 @@ def test_the_system_is_the_papers() -> None:
     assert np.allclose(degree.ravel(), dense.sum(1))
     norm = np.diag(dense.sum(1) ** -0.5)
     assert np.allclose(matrix.toarray(), np.eye(42) - 0.9 * norm @ dense @ norm, atol=1e-5)
-    assert np.allclose(affinities(frame)[0, 0].ravel(), np.diag(dense))
+    assert np.allclose(affinities(frame)[NEIGHBOURS.index((0, 0))].ravel(), np.diag(dense))
+
+
+def test_the_system_of_a_frame_in_bands_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = np.random.default_rng(0).random((3, 19, 7))
+    whole, degree = system(frame, 0.9)
+    for band in (1, 4, 17):
+        monkeypatch.setattr(smoothing, "BAND", band)
+        parts, other = system(frame, 0.9)
+        np.testing.assert_allclose(parts.toarray(), whole.toarray(), atol=1e-6)
+        np.testing.assert_allclose(other, degree, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 30), (30, 4), (3, 5)])
+def test_frames_too_narrow_for_windows_are_smoothed_too(size: tuple[int, int]) -> None:
+    frame, painted = torch.rand(3, *size), torch.full((3, *size), 0.3)
+    assert (closed_form(frame, painted, 0.999) - painted).abs().max() < 5e-3
 
 
 def test_the_closed_form_solves_it() -> None:

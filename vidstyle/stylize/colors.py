@@ -54,7 +54,7 @@ def match_colors(style: Tensor, frame: Tensor) -> Tensor:
 
     The map is A = C_frame^½ C_style^−½, which turns no colour further than it must.
     """
-    ours, theirs = style[0].flatten(1).double().cpu(), frame[0].flatten(1).double().cpu()
+    ours, theirs = style[0].flatten(1).cpu().double(), frame[0].flatten(1).cpu().double()
     transform = power(torch.cov(theirs), 0.5) @ power(torch.cov(ours), -0.5)
     matched = transform @ (ours - ours.mean(1, keepdim=True)) + theirs.mean(1, keepdim=True)
     return matched.clamp(0, 1).to(style).view(style.shape)

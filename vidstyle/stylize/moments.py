@@ -29,7 +29,10 @@ LEAST_VARIANCE = 1e-6
 
 @dataclass(frozen=True)
 class Moments:
-    """Of the features of a picture, or of a part of it; float64. ``weight``: how many positions they are of."""
+    """Of the features of a picture, or of a part of it. ``weight``: how many positions they are of.
+
+    float64, and on the CPU: they are small, Apple's GPUs have no double precision, and everyone gets the same.
+    """
 
     weight: float
     mean: Tensor  # (C,)
@@ -58,15 +61,15 @@ def moments_of(features: Tensor, area: Tensor | None = None) -> Moments:
     """Of features ``(C, h, w)``; each position counts as far as ``area`` ``(h, w)`` in [0, 1] says, None: fully."""
     flat = features.flatten(1).float()
     weights = torch.ones_like(flat[0]) if area is None else area.flatten().to(flat)
-    total = float(weights.double().sum())
+    total = float(weights.sum())
     if total == 0:
-        empty = flat.new_zeros(len(flat), dtype=torch.float64)
+        empty = torch.zeros(len(flat), dtype=torch.float64)
         return Moments(0.0, empty, torch.diag(empty))
     mean = (flat * weights).sum(1) / total
     # Around their mean single precision is enough for the sums; around zero it would not be.
     apart = flat - mean[:, None]
     covariance = (apart * weights) @ apart.T / total
-    return Moments(total, mean.double(), covariance.double())
+    return Moments(total, mean.cpu().double(), covariance.cpu().double())
 
 
 @dataclass(frozen=True)
@@ -129,12 +132,12 @@ TRANSFORMS: dict[str, Callable[[Moments, StyleMoments], Affine]] = {
 
 def power(covariance: Tensor, exponent: float) -> Tensor:
     """A power of a covariance (C, C), float64; negative ones bounded by the floor of its eigenvalues."""
-    # On the CPU: for so small matrices it is as fast as any GPU, and gives everyone the same.
-    values, vectors = torch.linalg.eigh(covariance.cpu())
+    values, vectors = torch.linalg.eigh(covariance)
     values = values.clamp_min(0)
     if exponent < 0:
         values = values + floor(values)
-    return ((vectors * values**exponent) @ vectors.T).to(covariance.device)
+    powered: Tensor = (vectors * values**exponent) @ vectors.T
+    return powered
 
 
 def floor(variances: Tensor) -> Tensor:

@@ -24,7 +24,14 @@ GUIDED_RADIUS, GUIDED_EPSILON = 12, 1e-3
 GUIDED_SMALLER = 4
 """How many times smaller the frame is at which its fits are found."""
 MATTING_EPSILON = 1e-5
-"""Of the closed form, whose windows are 3×3."""
+"""Of the closed form."""
+SIDE = 3
+"""Of its windows."""
+REACH = range(1 - SIDE, SIDE)
+NEIGHBOURS = [(down, right) for down in REACH for right in REACH]
+"""How far down and right lies what shares a window with a pixel."""
+BAND = 64
+"""Rows whose windows are worked out at a time."""
 TOLERANCE, MOST_ITERATIONS = 1e-3, 1000
 """Of the solve: the residual beside the right side, and when to stop all the same."""
 
@@ -98,13 +105,15 @@ def closed_form(frame: Tensor, painted: Tensor, affinity: float) -> Tensor:
 
     With D^−½ and D^½ around the solve, which changes nothing inside, where D is the same everywhere: pixels at the
     border, which fewer windows cover, would become darker. Solved by conjugate gradients on the CPU, beginning with the
-    guided filter's answer.
+    guided filter's answer, which also stands for it in frames that are too narrow for windows.
 
     Args:
         frame, painted: ``(3, H, W)`` and Y, ``(C, H, W)``, in [0, 1].
         affinity: α in (0, 1).
     """
-    matrix, degree = system(frame.double().cpu().numpy(), affinity)
+    if frame.shape[1] < SIDE or frame.shape[2] < len(REACH):
+        return guided(frame, painted)
+    matrix, degree = system(frame.cpu().numpy(), affinity)
     root = np.sqrt(degree).astype(np.float32)
     wanted, start = ((root * x.cpu().numpy()).reshape(len(x), -1) for x in (painted, guided(frame, painted)))
     found = [
@@ -114,38 +123,41 @@ def closed_form(frame: Tensor, painted: Tensor, affinity: float) -> Tensor:
     return torch.from_numpy(np.stack(found).reshape(painted.shape) / root).to(painted)
 
 
-def system(frame: NDArray[np.float64], affinity: float) -> tuple[dia_array, NDArray[np.float64]]:
+def system(frame: NDArray[np.floating], affinity: float) -> tuple[dia_array, NDArray[np.float32]]:
     """I − α S for the pixels of a frame ``(3, H, W)``, row by row, and D, ``(H, W)``."""
     height, width = frame.shape[1:]
-    planes = affinities(frame)
-    degree = np.sum(list(planes.values()), 0)
+    planes = np.zeros((len(NEIGHBOURS), height, width), np.float32)
+    for top in range(0, height - SIDE + 1, BAND):  # in bands: what the windows say takes 1 kB for each of their pixels
+        rows = slice(top, min(top + BAND + SIDE - 1, height))
+        planes[:, rows] += affinities(frame[:, rows].astype(np.float64))
+    degree = planes.sum(0)
     norm = 1 / np.sqrt(degree)
-    offsets, diagonals = [], []
-    for (down, right), plane in planes.items():
-        neighbour = np.roll(norm, (-down, -right), (0, 1))  # what wraps around has affinity 0
-        values = -affinity * norm * plane * neighbour + ((down, right) == (0, 0))
-        shift = down * width + right
-        offsets.append(shift)
-        diagonals.append(np.roll(values.ravel(), shift))  # a diagonal lies by its columns
+    offsets = []
+    for (down, right), plane in zip(NEIGHBOURS, planes, strict=True):
+        plane *= -affinity * norm * np.roll(norm, (-down, -right), (0, 1))  # what wraps around has affinity 0
+        plane += (down, right) == (0, 0)
+        offsets.append(down * width + right)
+        plane[...] = np.roll(plane.ravel(), offsets[-1]).reshape(plane.shape)  # a diagonal lies by its columns
     size = height * width
-    return dia_array((np.stack(diagonals).astype(np.float32), offsets), shape=(size, size)), degree
+    return dia_array((planes.reshape(-1, size), offsets), shape=(size, size)), degree
 
 
-def affinities(frame: NDArray[np.float64]) -> dict[tuple[int, int], NDArray[np.float64]]:
-    """W of Levin, Lischinski, Weiss (2008): by how far down and right, each pixel's affinity with that one, (H, W).
+def affinities(frame: NDArray[np.float64]) -> NDArray[np.float64]:
+    """W of Levin, Lischinski, Weiss (2008): each pixel's affinity with each of its ``NEIGHBOURS``, (25, H, W).
 
     W_ij = Σ over 3×3 windows with both: (1 + (I_i − μ)ᵀ (Σ + ε/9)⁻¹ (I_j − μ)) / 9.
     """
     height, width = frame.shape[1:]
-    places = [(y, x) for y in range(3) for x in range(3)]
-    seen = np.stack([frame[:, y : y + height - 2, x : x + width - 2] for y, x in places])
+    places = [(y, x) for y in range(SIDE) for x in range(SIDE)]
+    rows, columns = height - SIDE + 1, width - SIDE + 1
+    seen = np.stack([frame[:, y : y + rows, x : x + columns] for y, x in places])
     apart = seen - seen.mean(0)
-    covariance = np.einsum("pihw,pjhw->hwij", apart, apart) / 9
-    inverse = np.linalg.inv(covariance + MATTING_EPSILON / 9 * np.eye(3))
+    covariance = np.einsum("pihw,pjhw->hwij", apart, apart) / len(places)
+    inverse = np.linalg.inv(covariance + MATTING_EPSILON / len(places) * np.eye(3))
     leaned = np.einsum("hwij,pjhw->pihw", inverse, apart)
-    planes = {(y, x): np.zeros((height, width)) for y in range(-2, 3) for x in range(-2, 3)}
+    planes = np.zeros((len(NEIGHBOURS), height, width))
     for (y, x), own in zip(places, apart, strict=True):
         for (v, u), other in zip(places, leaned, strict=True):
-            plane = planes[v - y, u - x][y : y + height - 2, x : x + width - 2]
-            plane += (1 + np.einsum("ihw,ihw->hw", own, other)) / 9
+            plane = planes[NEIGHBOURS.index((v - y, u - x))][y : y + rows, x : x + columns]
+            plane += (1 + np.einsum("ihw,ihw->hw", own, other)) / len(places)
     return planes
