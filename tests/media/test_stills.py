@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
+import png
 import pytest
 from PIL import Image, ImageCms
 
@@ -67,6 +70,26 @@ def test_styles_and_frames_are_read_so(tmp_path: Path) -> None:
     movie = probe(tmp_path / "wide.png")
     (frame,) = [pixels for _, pixels in read_frames(movie, scan(movie), 0, 1, (32, 24))]
     np.testing.assert_allclose(frame, wanted, atol=2)
+
+
+def test_of_deep_pictures_it_is_said_that_the_profile_is_left_out(tmp_path: Path) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (24, 32, 3), dtype=np.uint16)
+    for profile in (exchanged_profile(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()):
+        file = (tmp_path / "deep.png").open("wb")
+        with file:
+            writer = png.Writer(32, 24, greyscale=False, bitdepth=16)
+            writer.write(file, deep.reshape(24, -1))
+        data = (tmp_path / "deep.png").read_bytes()
+        (tmp_path / "deep.png").write_bytes(with_chunk(data, b"mine\0\0" + zlib.compress(profile)))
+        said = any("profile is left out" in note for note in probe(tmp_path / "deep.png").notes)
+        assert said == (profile == exchanged_profile())
+
+
+def with_chunk(file: bytes, content: bytes) -> bytes:
+    """A PNG with a chunk iCCP after its header."""
+    body = b"iCCP" + content
+    chunk = struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+    return file[:33] + chunk + file[33:]
 
 
 def test_palettes_have_profiles_too(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from PIL import Image, UnidentifiedImageError
 from vidstyle.config import FPS
 from vidstyle.errors import InputError, MediaError
 from vidstyle.media.probe import Movie
-from vidstyle.media.stills import as_seen
+from vidstyle.media.stills import as_seen, has_profile
 from vidstyle.media.timeline import Timeline
 
 SCORE_WIDTH = 256  # as in scan: the scores of pictures are those that a movie of them would have
@@ -116,6 +116,8 @@ def probe_pictures(path: Path | str, rate: Fraction | None = None) -> Pictures:
         notes.append(f"{others} other files in {shown(path)} are ignored: they are no pictures")
     if facts.has_alpha:
         notes.append("transparency is left out")
+    if facts.has_profile and pixels.dtype == np.uint16:
+        notes.append("the colour profile is left out: only pictures of 8 bits are converted by theirs")
     if facts.pages > 1:
         notes.append(f"{shown(files[0])} holds {facts.pages} pictures: the first is used")
     height, width = pixels.shape[:2]
@@ -244,6 +246,7 @@ class _Facts:
     format: str  # Pillow's name
     has_alpha: bool
     pages: int
+    has_profile: bool  # that says that its colours are not sRGB's
 
 
 def _decode(path: Path) -> tuple[NDArray[Any], _Facts]:
@@ -256,6 +259,7 @@ def _decode(path: Path) -> tuple[NDArray[Any], _Facts]:
                 format=image.format or "",
                 has_alpha=image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info,
                 pages=getattr(image, "n_frames", 1) if image.format == "TIFF" else 1,
+                has_profile=has_profile(image),
             )
             if _is_deep(image):
                 turn = TURNS.get(image.getexif().get(ORIENTATION, 1))

@@ -37,18 +37,26 @@ def in_srgb(image: Image.Image) -> Image.Image:
         return image
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode not in TARGETS or (image.mode in ("RGB", "RGBA") and means_srgb(profile)):
+    if image.mode not in TARGETS:
+        return image
+    if image.mode in ("RGB", "RGBA") and means_srgb(profile):
         return image
     return converted(image, profile) or image
 
 
+def has_profile(image: Image.Image) -> bool:
+    """Whether a profile says that the colours of the picture are not sRGB's."""
+    profile = image.info.get("icc_profile")
+    return bool(profile) and not means_srgb(profile)
+
+
 @functools.lru_cache(16)
 def means_srgb(profile: bytes) -> bool:
-    """Whether the colours of a profile are sRGB's: by what becomes of some, as names tell little."""
+    """Whether the colours of a profile are sRGB's, or it is damaged: by what becomes of some, as names tell little."""
     levels = np.linspace(0, 255, 9).round().astype(np.uint8)
     colours = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(27, 27, 3)
     found = converted(Image.fromarray(colours), profile)
-    return found is not None and int(np.abs(np.asarray(found).astype(int) - colours).max()) <= SAME
+    return found is None or int(np.abs(np.asarray(found).astype(int) - colours).max()) <= SAME
 
 
 def converted(image: Image.Image, profile: bytes) -> Image.Image | None:

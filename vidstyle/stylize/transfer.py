@@ -116,9 +116,10 @@ class TransferStylizer:
     ) -> tuple[Tensor, State | None]:
         progress(0.0)
         keeps = self.settings.keep_colors
-        styles = self.styles
         if keeps == "match":
-            styles = [self.measure(FITTED_STYLES[keeps](image, frame[None])) for image in self.images]
+            styles: StyleTable = [self.measure(FITTED_STYLES[keeps](image, frame[None])) for image in self.images]
+        else:
+            styles = self.styles
         regions = regions_of(self.shares_at(turn.frame))
         painted, held = self.paint(frame, regions, styles, state or {}, progress)
         painted = fused(painted, priors, self.settings.fusion)
