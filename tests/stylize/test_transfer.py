@@ -43,8 +43,11 @@ def test_a_painting_has_more_of_the_style_than_the_frame(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_of_no_strength_is_what_the_decoder_makes_of_the_frame(method: str) -> None:
-    ours, full = (paint(transfer(method, strength=strength), frame())[0] for strength in (0.0, 1.0))
-    assert (ours - frame()).square().mean() < 0.5 * (full - frame()).square().mean()
+    smooth = torch.nn.functional.interpolate(picture(5, 6, 9)[None], size=(HEIGHT, WIDTH), mode="bicubic")[0].clamp(
+        0, 1
+    )
+    ours, full = (paint(transfer(method, strength=strength), smooth)[0] for strength in (0.0, 1.0))
+    assert (ours - smooth).square().mean() < 0.3 * (full - smooth).square().mean()
 
 
 def test_a_frame_as_its_own_style_is_reconstructed() -> None:

@@ -26,6 +26,8 @@ SETTLED = 2  # until then statistics are taken as measured
 AGE = "age"  # of the shot, or since its blend moved, in frames: what it goes by in the state that is carried on
 LEAST_CONTRAST = 0.08
 """Deviation of the colours of a frame that statistics are taken of: that of a dim one."""
+FLAT = 0.03
+"""Below this deviation a frame is trusted less and less to be painted as the one before."""
 CLOUDS = 6  # octaves
 
 
@@ -198,10 +200,20 @@ class RecurrentStylizer:
 
 
 def inputs(frame: Tensor, priors: Sequence[Prior]) -> Inputs:
-    """Frame, warped previous output and consistency as networks take them, of a frame ``(3, H, W)``."""
+    """Frame, warped previous output and consistency as networks take them, of a frame ``(3, H, W)``.
+
+    A flat frame is painted from nothing, always the same: with nothing in it to hold on to, what a network makes of
+    its own output drifts away, to colours beyond all others.
+    """
     if not priors:
         return frame[None], torch.zeros_like(frame)[None], torch.zeros_like(frame[:1])[None]
-    return frame[None], priors[0].warped[None], priors[0].consistency[None, None]
+    trust = (contrast(frame[None, :, ::4, ::4]) / FLAT).clamp(max=1)
+    return frame[None], priors[0].warped[None], trust * priors[0].consistency[None, None]
+
+
+def contrast(picture: Tensor) -> Tensor:
+    """The deviation of the colours of ``(1, 3, H, W)`` from their means, one number."""
+    return picture.var((2, 3), correction=0).mean().sqrt()
 
 
 def with_contrast(given: Inputs) -> Inputs:
@@ -211,7 +223,7 @@ def with_contrast(given: Inputs) -> Inputs:
     be blown up from layer to layer, and what fades in from black would be, before the next statistics are taken.
     """
     frame, warped, consistency = given
-    missing = LEAST_CONTRAST**2 - float(frame.var((2, 3), correction=0).mean())
+    missing = LEAST_CONTRAST**2 - float(contrast(frame)) ** 2
     if missing <= 0:
         return given
     return frame + math.sqrt(missing) * clouds(frame.shape[2:]).to(frame), warped, consistency
