@@ -18,7 +18,7 @@ from vidstyle.pipeline.request import request_from_plain, request_to_plain, why_
 
 @pytest.fixture(autouse=True)
 def usual_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "speed", lambda device: 1.0)
+    monkeypatch.setattr(choice, "speed", lambda method, device: 1.0)
 
 
 def table(*paths: str, **more: Any) -> dict[str, Any]:
@@ -51,8 +51,14 @@ def test_a_larger_movie_and_a_longer_part_take_longer(monkeypatch: pytest.Monkey
     assert choice.estimates(table(width=192, height=108), ["wct"])["wct"] == pytest.approx(4 * found)
     assert choice.estimates(table(height=28), ["wct"])["wct"] == pytest.approx(found * (50 * 28) / (96 * 54))
     assert choice.estimates(table(start="0.2", end="0.4"), ["wct"])["wct"] < 0.5 * found
-    monkeypatch.setattr(choice, "speed", lambda device: 8.0 if device == "cuda" else 1.0)
+    monkeypatch.setattr(choice, "speed", lambda method, device: 8.0 if device == "cuda" else 1.0)
     assert choice.estimates(table(device="cuda"), ["wct"])["wct"] == pytest.approx(found / 8)
+
+
+def test_the_order_of_methods_is_the_same_on_every_machine() -> None:
+    assert choice.PLAIN.keys() == SECONDS.keys()
+    times = [SECONDS[name] * choice.PLAIN[name] for name in SECONDS]
+    assert times == sorted(times, reverse=True)
 
 
 def test_it_says_which_and_why_and_how_to_get_another() -> None:
