@@ -45,10 +45,12 @@ def json_option(command: Command) -> Command:
 
 def overwrite_option(command: Command) -> Command:
     """Adds ``-y`` and ``-n``, passed on as ``overwrite: bool | None``; None asks where there is a terminal."""
-    command = click.option("-y", "overwrite", flag_value=True, type=bool, help="Replace an existing output")(command)
-    return click.option("-n", "overwrite", flag_value=False, type=bool, help="Never replace an existing output")(
-        command
-    )
+    command = click.option(
+        "-y", "overwrite", flag_value=True, type=bool, default=None, help="Replace an existing output"
+    )(command)
+    return click.option(
+        "-n", "overwrite", flag_value=False, type=bool, default=None, help="Never replace an existing output"
+    )(command)
 
 
 def quiet_option(command: Command) -> Command:
