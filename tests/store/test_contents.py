@@ -13,7 +13,7 @@ import pytest
 from tests.store.conftest import Child
 from vidstyle.errors import InputError
 from vidstyle.store import FRAME, JSON, Job, Store, frame_name, parse_size, running_jobs, size_text, temporary_path
-from vidstyle.store.contents import last_first, read_contents
+from vidstyle.store.contents import last_first, old_layouts, read_contents
 from vidstyle.store.prune import Criteria, prune
 from vidstyle.store.verify import verify
 
@@ -173,6 +173,15 @@ def test_everything_is_everything_but_the_tag(tmp_path: Path) -> None:
     assert list((root / "v2").iterdir()) == []
 
 
+def test_what_others_call_like_a_layout_is_left_alone(tmp_path: Path) -> None:
+    root = fill(tmp_path)
+    source = root / "v1" / "src" / "main.c"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"int main;")
+    assert not read_contents(root).leftovers
+    assert old_layouts(root) == []
+
+
 def test_what_nobody_can_use_goes_in_any_case(tmp_path: Path) -> None:
     root = fill(tmp_path)
     gone = subprocess.Popen(["true"])
@@ -181,7 +190,7 @@ def test_what_nobody_can_use_goes_in_any_case(tmp_path: Path) -> None:
     mine = temporary_path(shelf / "00000" / frame_name(1))
     dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{gone.pid}-"))
     aside = shelf / "00000" / f"{frame_name(1)}.corrupt-1"
-    old, newer = root / "v1" / "decode" / "x", root / "v3" / "decode" / "x"
+    old, newer = (root / layout / "decode" / "0a" / "x" for layout in ("v1", "v3"))
     for path in (mine, dead, aside, old, newer):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * 100)

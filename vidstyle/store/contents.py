@@ -21,6 +21,7 @@ from vidstyle.store.store import ABOUT, LAYOUT, is_artifact, is_set_aside
 #: Stages by what their artifacts cost to make again: the first are missed least.
 CHEAP_FIRST = ("decode", "consistency", "flow", "stylize", "encode", "scan")
 _LAYOUT = re.compile(r"v(\d+)")
+_KEY = re.compile(r"[0-9a-f]{2,64}")  # or its beginning
 _OURS = int(LAYOUT[1:])
 
 SET_ASIDE, UNFINISHED, OLD_LAYOUT = "set aside", "unfinished", "older layout"
@@ -80,7 +81,7 @@ def read_contents(root: Path) -> Contents:
         if entry.name == LAYOUT:
             for folder in shelf_folders(root):
                 contents.shelves.append(_read_shelf(folder, contents))
-        elif layout is not None and int(layout[1]) < _OURS:
+        elif layout is not None and int(layout[1]) < _OURS and is_layout(entry):
             contents.leftovers += [Leftover(Path(file.path), size(file), OLD_LAYOUT) for file in files_below(entry)]
         else:
             if layout is not None:
@@ -95,8 +96,14 @@ def read_contents(root: Path) -> Contents:
 
 def old_layouts(root: Path) -> list[str]:
     """The names of folders that an older vidstyle has made, and that are not used any more."""
-    layouts = (_LAYOUT.fullmatch(entry.name) for entry in entries(root))
-    return [layout[0] for layout in layouts if layout is not None and int(layout[1]) < _OURS]
+    found = ((entry, _LAYOUT.fullmatch(entry.name)) for entry in entries(root))
+    return [e.name for e, layout in found if layout is not None and int(layout[1]) < _OURS and is_layout(e)]
+
+
+def is_layout(folder: os.DirEntry[str]) -> bool:
+    """Whether all that lies in a folder may be shelves of a cache: others call folders of their own v1, too."""
+    keys = [key.name for stage in entries(Path(folder.path)) for key in entries(Path(stage.path))]
+    return bool(keys) and all(_KEY.fullmatch(key) for key in keys)
 
 
 def shelf_folders(root: Path) -> Iterator[Path]:
