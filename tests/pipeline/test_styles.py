@@ -149,6 +149,11 @@ def test_a_mask_that_is_an_animation_moves(empty: Work, other_style: Path, tmp_p
     masks.close()
 
 
+def test_an_empty_mask_is_refused(empty: Work, other_style: Path) -> None:
+    with pytest.raises(InputError, match="mask= names no file"):
+        empty.paint(style=[{"path": str(other_style), "mask": ""}])
+
+
 def test_masks_that_cannot_be_used_are_refused_before_anything_is_painted(
     empty: Work, other_style: Path, tmp_path: Path
 ) -> None:

@@ -99,6 +99,8 @@ class Request:
         if not isinstance(self.stylize, NoneSettings) and not self.styles:
             raise InputError("no style given: add --style PAINTING.jpg, or a name that `vidstyle styles list` has")
         for style in self.styles:
+            if style.mask == "":
+                raise InputError(f"--style {style.path}: mask= names no file")
             is_picture = not isinstance(self.stylize, RecurrentSettings | NoneSettings)
             if style.name is not None and (is_picture or is_bare(style.path)):
                 raise InputError(f"--style {style.path}: name= is for a file of several trained styles")
