@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from tests.stylize.scene import HEIGHT, WIDTH, autoencoder, frame, ignore, picture, prior, style, transfer
 from vidstyle.nets.autoencoder import Autoencoder
@@ -43,9 +44,7 @@ def test_a_painting_has_more_of_the_style_than_the_frame(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_of_no_strength_is_what_the_decoder_makes_of_the_frame(method: str) -> None:
-    smooth = torch.nn.functional.interpolate(picture(5, 6, 9)[None], size=(HEIGHT, WIDTH), mode="bicubic")[0].clamp(
-        0, 1
-    )
+    smooth = F.interpolate(picture(5, 6, 9)[None], size=(HEIGHT, WIDTH), mode="bicubic")[0].clamp(0, 1)
     ours, full = (paint(transfer(method, strength=strength), smooth)[0] for strength in (0.0, 1.0))
     assert (ours - smooth).square().mean() < 0.3 * (full - smooth).square().mean()
 

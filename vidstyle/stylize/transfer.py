@@ -135,8 +135,9 @@ class TransferStylizer:
         self, frame: Tensor, regions: Sequence[Region], styles: StyleTable, state: State, progress: Progress
     ) -> tuple[Tensor, State]:
         """A frame through all levels, and the statistics that it was painted with."""
-        painted, held = frame, {f"shares {region.name}": torch.tensor(region.shares(len(styles))) for region in regions}
-        moved = {r.name for r in regions if has_moved(r.shares(len(styles)), state.get(f"shares {r.name}"))}
+        shares = {region.name: region.shares(len(styles)) for region in regions}
+        moved = {name for name, own in shares.items() if has_moved(own, state.get(f"shares {name}"))}
+        painted, held = frame, {f"shares {name}": torch.tensor(own) for name, own in shares.items()}
         for number, level in enumerate(self.settings.levels):
             progress(number / len(self.settings.levels))
             view = self.autoencoder.view(painted, level)
