@@ -99,15 +99,18 @@ class FlowSettings:
 
 @dataclass(frozen=True)
 class ConsistencySettings:
-    """Forward-backward check that says which flow can be trusted (Sundaram 2010)."""
+    """Forward-backward check that says which flow can be trusted (Sundaram 2010), and what looks the same."""
 
     motion_boundaries: bool = True
     smooth: bool = True
     minimum_filter: int = 0  # side in pixels of the square whose least trusted pixel counts; odd, 0: none
+    likeness: float = 6.0  # what looks the same to so many of 255 levels is trusted where flow is not sure; 0: nothing
 
     def __post_init__(self) -> None:
         if self.minimum_filter < 0 or (self.minimum_filter and self.minimum_filter % 2 == 0):
             raise InputError(f"[consistency] minimum_filter is an odd number of pixels or 0, not {self.minimum_filter}")
+        if not 0 <= self.likeness <= 255:
+            raise InputError(f"[consistency] likeness is at least 0 and at most 255, not {self.likeness}")
 
 
 @dataclass(frozen=True)

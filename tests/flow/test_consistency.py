@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,7 +11,13 @@ from torch import Tensor
 from tests.flow.data import data, read_flo, read_gray
 from tests.flow.scenes import moving_square, positions
 from vidstyle.flow import consistency_map
-from vidstyle.flow.consistency import _consistency_cpu, _consistency_torch
+from vidstyle.flow.consistency import (
+    _alike_cpu,
+    _alike_torch,
+    _consistency_cpu,
+    _consistency_torch,
+    looks_alike,
+)
 from vidstyle.metrics import mask_f_score
 
 RULES_ONLY = {"motion_boundaries": False, "smooth": False}
@@ -148,3 +155,74 @@ def test_shapes_that_do_not_fit() -> None:
         consistency_map(torch.zeros(2, 4, 4), torch.zeros(2, 4, 5))
     with pytest.raises(ValueError, match="two flows"):
         consistency_map(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4))
+
+
+def disagreeing(*size: int) -> tuple[Tensor, Tensor]:
+    """Two flows that say nothing about each other, as those of flat areas."""
+    draw = torch.Generator().manual_seed(7)
+    return torch.randn(2, *size, generator=draw), torch.randn(2, *size, generator=draw)
+
+
+def test_what_looks_the_same_is_trusted_whatever_the_flows_say() -> None:
+    sky = torch.full((3, 40, 50), 0.6)
+    flow, opposite = disagreeing(40, 50)
+    for rules in ({}, RULES_ONLY, {"minimum_filter": 7}):
+        without = consistency_map(flow, opposite, **rules)
+        trusted = consistency_map(flow, opposite, **rules, frames=(sky, sky))
+        assert without[8:-8, 8:-8].mean() < 0.5
+        assert (trusted[8:-8, 8:-8] == 1).all()
+
+
+def test_likeness_is_counted_in_levels_of_the_colour_that_differs_most() -> None:
+    still = torch.zeros(2, 12, 12)
+    frame = torch.full((3, 12, 12), 0.4)
+    other = frame.clone()
+    other[1] += 7 / 255
+    assert not looks_alike(frame, other, still, 6.5).any()
+    assert looks_alike(frame, other, still, 7.5).all()
+    assert not looks_alike(frame, frame, still, 0).any()
+
+
+def test_a_pixel_that_agrees_by_chance_is_not_alike() -> None:
+    still, frame = torch.zeros(2, 21, 21), torch.zeros(3, 21, 21)
+    other = torch.full((3, 21, 21), 0.5)
+    other[:, 10, 10] = 0
+    assert not looks_alike(frame, other, still).any()
+
+
+def test_what_is_uncovered_stays_closed_where_it_looks_different() -> None:
+    previous, current, backward, forward, disoccluded = moving_square()
+    c = consistency_map(backward, forward, frames=(current, previous))
+    assert c[disoccluded].max() == 0
+    assert c.mean() > consistency_map(backward, forward).mean()  # what stands still beside the edges
+
+
+def test_beyond_the_frame_and_unknown_flow_stay_closed_whatever_it_looks_like() -> None:
+    sky, flow = torch.full((3, 16, 20), 0.6), torch.zeros(2, 16, 20)
+    flow[0] = 3
+    flow[:, 5, 5] = float("nan")
+    for implementation in (_consistency_cpu, _consistency_torch):
+        c = implementation(flow, -flow, True, False, 0, torch.ones(16, 20, dtype=torch.bool))
+        assert c[:, -3:].max() == 0 and c[5, 5] == 0 and c[10, 10] == 1
+    assert consistency_map(flow, -flow, smooth=False, frames=(sky, sky))[5, 5] == 0
+
+
+@pytest.mark.parametrize("size", [(33, 40), (2, 3), (1, 1)])
+def test_both_ways_to_compare_colours_agree(size: tuple[int, int]) -> None:
+    draw = np.random.default_rng(3)
+    frame = cv2.GaussianBlur(draw.integers(0, 256, (*size, 3), dtype=np.uint8), (0, 0), 2).reshape(*size, 3)
+    other = np.roll(frame, 1, 1)
+    flow = torch.randn(2, *size, generator=torch.Generator().manual_seed(1))
+    one, two = (alike(frame, other, flow, 9.0) for alike in (_alike_cpu, _alike_torch))
+    assert one.shape == size and one.dtype == two.dtype == torch.bool
+    assert (one == two).float().mean() >= 0.97  # bytes are rounded once more
+    floats = [torch.from_numpy(f).permute(2, 0, 1) / 255 for f in (frame, other)]
+    assert torch.equal(one, _alike_cpu(*floats, flow, 9.0))
+
+
+def test_frames_that_do_not_fit() -> None:
+    frame, flow = torch.zeros(3, 8, 8), torch.zeros(2, 8, 9)
+    with pytest.raises(ValueError, match="fit the flow"):
+        looks_alike(frame, frame, flow)
+    with pytest.raises(ValueError, match="a frame is"):
+        looks_alike(frame[0], frame[0], flow[..., :8])

@@ -59,3 +59,13 @@ def to_tensor(frame: Frame) -> Tensor:
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
         raise ValueError(f"a frame is a uint8 array (H, W, 3), not {frame.dtype} {frame.shape}")
     return torch.from_numpy(np.ascontiguousarray(frame.transpose(2, 0, 1))).float() / 255
+
+
+def to_levels(frame: Frame) -> np.ndarray:
+    """A frame as bytes, uint8 (H, W, 3); a float tensor is rounded. Raises ValueError for what is no ``Frame``."""
+    if isinstance(frame, Tensor):
+        levels = (to_tensor(frame) * 255).round().clamp(0, 255).to(torch.uint8)
+        frame = levels.permute(1, 2, 0).cpu().numpy()
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        raise ValueError(f"a frame is a uint8 array (H, W, 3), not {frame.dtype} {frame.shape}")
+    return np.ascontiguousarray(frame)

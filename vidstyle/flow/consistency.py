@@ -1,4 +1,8 @@
-"""Where flow can be trusted: the forward-backward check of Sundaram et al. (2010) and Ruder et al. (2016)."""
+"""Where flow can be trusted: the forward-backward check of Sundaram et al. (2010) and Ruder et al. (2016).
+
+And, beyond theirs, what looks the same: in flat areas (sky, walls, fog) nothing ties flow down, forward and backward
+flow disagree by chance, and their check closes whole blocks that could as well be carried on.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.flow._cv2 import cv2
+from vidstyle.flow.base import Frame, to_levels, to_tensor
 from vidstyle.flow.warp import backward_warp
 
 Array = TypeVar("Array", np.ndarray, Tensor)
 
 SIGMA = 0.8
 TAPS = 5
+LIKENESS = 6.0
+"""Of 255: how far colours may be apart that are the same. More than film grain, and less than most wrong matches."""
+
+WINDOW = 5
+"""Side in pixels of the square over which colours are compared: single pixels agree by chance."""
+
 STRIP = 32
 """Rows handled at a time on the CPU, so that the many small steps of the check stay in the cache."""
 
@@ -27,6 +38,8 @@ def consistency_map(
     motion_boundaries: bool = True,
     smooth: bool = True,
     minimum_filter: int = 0,
+    frames: tuple[Frame, Frame] | None = None,
+    likeness: float = LIKENESS,
 ) -> Tensor:
     """How far ``flow`` can be trusted at each pixel: float32, (H, W), in [0, 1]; 1 = trusted.
 
@@ -39,23 +52,63 @@ def consistency_map(
     3. |∇u|² + |∇v|² > 0.01 |w|² + 0.002, motion boundary: 0 (``motion_boundaries``)
     4. otherwise 1
 
+    Where ``frames`` are given, the one on the grid of ``flow`` and the one that it leads to, rules 2 and 3 do not
+    close what ``looks_alike`` in them.
+
     ``smooth`` blurs the result (Gaussian, σ = 0.8); what is disoccluded enters as -1, so that it grows.
     ``minimum_filter`` n takes the minimum over n×n pixels at the end. The recurrent network of Ruder et al.
     (2018) wants ``motion_boundaries=False, smooth=False, minimum_filter=7``.
 
     A flow that is not a number, or too large to be one, is not trusted. No gradient passes. Raises ValueError
-    where the shapes do not fit or ``minimum_filter`` is even.
+    where the shapes do not fit, a frame is none, or ``minimum_filter`` is even.
     """
     if flow.ndim != 3 or flow.shape[0] != 2 or flow.shape != opposite_flow.shape:
         raise ValueError(f"two flows (2, H, W) expected, not {tuple(flow.shape)}, {tuple(opposite_flow.shape)}")
     if minimum_filter and minimum_filter % 2 == 0:
         raise ValueError(f"minimum_filter must be odd, not {minimum_filter}")
     flow, opposite_flow = flow.detach().float(), opposite_flow.detach().float()
+    alike = None if frames is None else looks_alike(*frames, flow, likeness)
     by_device = _consistency_cpu if flow.device.type == "cpu" else _consistency_torch
-    return by_device(flow, opposite_flow, motion_boundaries, smooth, minimum_filter)
+    return by_device(flow, opposite_flow, motion_boundaries, smooth, minimum_filter, alike)
 
 
-def _consistency_cpu(flow: Tensor, opposite: Tensor, boundaries: bool, smooth: bool, minimum: int) -> Tensor:
+def looks_alike(frame: Frame, other: Frame, flow: Tensor, likeness: float = LIKENESS) -> Tensor:
+    """Where ``frame`` looks like ``other``, warped by ``flow``: bool, (H, W).
+
+    Where the largest difference of a colour, in the mean of 5 × 5 pixels, is below ``likeness`` of 255 levels; 0:
+    nowhere. ``flow`` is (2, H, W), pixels, on the grid of ``frame``. Raises ValueError where the sizes differ.
+    """
+    return (_alike_cpu if flow.device.type == "cpu" else _alike_torch)(frame, other, flow, likeness)
+
+
+def _alike_cpu(frame: Frame, other: Frame, flow: Tensor, likeness: float) -> Tensor:
+    """``looks_alike`` by OpenCV, on bytes."""
+    now, then = to_levels(frame), to_levels(other)
+    if now.shape != then.shape or now.shape[:2] != flow.shape[1:]:
+        raise ValueError(f"frames {now.shape} and {then.shape} do not fit the flow {tuple(flow.shape)}")
+    rows, columns = _pixel_positions(*now.shape[:2])
+    x, y = flow.numpy() + np.stack(np.broadcast_arrays(columns, rows))
+    warped = cv2.remap(then, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    red, green, blue = cv2.split(cv2.absdiff(warped, now))
+    apart = cv2.max(cv2.max(red, green), blue)
+    window = (WINDOW, WINDOW)
+    sums = cv2.boxFilter(apart, cv2.CV_16U, window, normalize=False, borderType=cv2.BORDER_REPLICATE)
+    return torch.from_numpy(sums < likeness * WINDOW**2)
+
+
+def _alike_torch(frame: Frame, other: Frame, flow: Tensor, likeness: float) -> Tensor:
+    """``looks_alike`` by PyTorch, on any device."""
+    now, then = to_tensor(frame).to(flow.device), to_tensor(other).to(flow.device)
+    if now.shape != then.shape:
+        raise ValueError(f"frames of different sizes: {tuple(now.shape)} and {tuple(then.shape)}")
+    apart = (backward_warp(then, flow) - now).abs().amax(0, keepdim=True)
+    padded = F.pad(apart[None], (WINDOW // 2,) * 4, mode="replicate")
+    return F.avg_pool2d(padded, WINDOW, stride=1)[0, 0] < likeness / 255
+
+
+def _consistency_cpu(
+    flow: Tensor, opposite: Tensor, boundaries: bool, smooth: bool, minimum: int, alike: Tensor | None = None
+) -> Tensor:
     """``consistency_map`` by NumPy and OpenCV, strip by strip."""
     back = backward_warp(opposite, flow).numpy()
     height, width = flow.shape[1:]
@@ -68,7 +121,8 @@ def _consistency_cpu(flow: Tensor, opposite: Tensor, boundaries: bool, smooth: b
         x, y = u[1:-1, 1:-1] + columns, v[1:-1, 1:-1] + rows[strip]
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
         with np.errstate(over="ignore", invalid="ignore"):  # unknown flow; _judge deals with it
-            trusted, disoccluded = _judge(u, v, back[0, strip], back[1, strip], inside, boundaries)
+            same = None if alike is None else alike.numpy()[strip]
+            trusted, disoccluded = _judge(u, v, back[0, strip], back[1, strip], inside, boundaries, same)
         np.subtract(trusted, disoccluded, out=c[strip], dtype=np.float32)
     if smooth:
         c = cv2.GaussianBlur(c, (TAPS, TAPS), SIGMA, borderType=cv2.BORDER_REFLECT)
@@ -78,7 +132,9 @@ def _consistency_cpu(flow: Tensor, opposite: Tensor, boundaries: bool, smooth: b
     return torch.from_numpy(c)
 
 
-def _consistency_torch(flow: Tensor, opposite: Tensor, boundaries: bool, smooth: bool, minimum: int) -> Tensor:
+def _consistency_torch(
+    flow: Tensor, opposite: Tensor, boundaries: bool, smooth: bool, minimum: int, alike: Tensor | None = None
+) -> Tensor:
     """``consistency_map`` by PyTorch, on any device."""
     back = backward_warp(opposite, flow)
     height, width = flow.shape[1:]
@@ -86,7 +142,7 @@ def _consistency_torch(flow: Tensor, opposite: Tensor, boundaries: bool, smooth:
     rows, columns = (torch.from_numpy(p).to(flow.device) for p in _pixel_positions(height, width))
     x, y = flow[0] + columns, flow[1] + rows
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    trusted, disoccluded = _judge(u, v, back[0], back[1], inside, boundaries)
+    trusted, disoccluded = _judge(u, v, back[0], back[1], inside, boundaries, alike)
     c = trusted.float() - disoccluded.float()
     if smooth:
         c = _blur_torch(c)
@@ -96,11 +152,14 @@ def _consistency_torch(flow: Tensor, opposite: Tensor, boundaries: bool, smooth:
     return c
 
 
-def _judge(u: Array, v: Array, back_u: Array, back_v: Array, inside: Array, boundaries: bool) -> tuple[Array, Array]:
+def _judge(
+    u: Array, v: Array, back_u: Array, back_v: Array, inside: Array, boundaries: bool, alike: Array | None
+) -> tuple[Array, Array]:
     """The rules themselves, for NumPy and PyTorch alike: two boolean (H, W), trusted and disoccluded.
 
     ``u`` and ``v`` are the flow with a border of one pixel, (H + 2, W + 2); ``back_u`` and ``back_v`` the
-    opposite flow at p + w, (H, W). Each comparison is written so that NaN ends as not trusted.
+    opposite flow at p + w, (H, W); ``alike`` says where colours agree. Each comparison is written so that NaN ends
+    as not trusted.
     """
     u0, v0 = u[1:-1, 1:-1], v[1:-1, 1:-1]
     length = u0 * u0 + v0 * v0
@@ -111,6 +170,8 @@ def _judge(u: Array, v: Array, back_u: Array, back_v: Array, inside: Array, boun
     if boundaries:
         slope = _squared_gradient(u) + _squared_gradient(v)
         trusted = trusted & (slope <= 0.01 * length + 0.002)
+    if alike is not None:
+        trusted, disoccluded = trusted | (inside & alike), disoccluded & ~alike
     return trusted, disoccluded
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vidstyle.errors import InputError
 from vidstyle.flow._cv2 import cv2
-from vidstyle.flow.base import FlowMethod, Frame, to_tensor
+from vidstyle.flow.base import FlowMethod, Frame, to_levels
 
 PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -63,12 +63,7 @@ def to_gray(frame: Frame) -> np.ndarray:
     Takes uint8 (H, W, 3) arrays, or float tensors (3, H, W) in [0, 1], which are rounded to 8 bit first, so
     that both forms of one frame give the same flow. Raises ValueError for anything else.
     """
-    if isinstance(frame, Tensor):
-        levels = (to_tensor(frame) * 255).round().clamp(0, 255).to(torch.uint8)
-        frame = levels.permute(1, 2, 0).cpu().numpy()
-    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-        raise ValueError(f"a frame is a uint8 array (H, W, 3), not {frame.dtype} {frame.shape}")
-    return cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
+    return cv2.cvtColor(to_levels(frame), cv2.COLOR_RGB2GRAY)
 
 
 def _pad(gray: np.ndarray, padding: tuple[int, int]) -> np.ndarray:

@@ -208,12 +208,15 @@ class Consistencies:
         if stored is not None:
             return stored.value, self.flows.get(frame, other)
         flow, opposite = self.flows.both(frame, other)
+        frames = self.flows.frames
         mask = consistency_map(
             torch.from_numpy(flow),
             torch.from_numpy(opposite),
             motion_boundaries=self.settings.motion_boundaries,
             smooth=self.settings.smooth,
             minimum_filter=self.settings.minimum_filter,
+            frames=(flow_input(frames.get(frame)), flow_input(frames.get(other))) if self.settings.likeness else None,
+            likeness=self.settings.likeness,
         )
         levels = quantize_mask(mask.numpy())
         self.shelf.save(pair_name(frame, other), levels, {"tools": self.tools})
