@@ -252,7 +252,9 @@ def follow(method: str, now: Tensor, before: Tensor) -> Motion:
     dis = DIS("fast")
     one, other = dis.prepare(now), dis.prepare(before)
     back, there = dis.estimate(one, other), dis.estimate(other, one)
-    return Motion(back, consistency_map(back, there, **METHOD_DEFAULTS[method].get("consistency", {})))
+    masks = METHOD_DEFAULTS[method].get("consistency", {})
+    told = consistency_map(back, there, **masks, frames=(now, before))
+    return Motion(back, consistency_map(back, there, **masks), told)
 
 
 def paint_clip(stylizer: Stylizer, frames: Sequence[Tensor], motions: Sequence[Motion]) -> list[Tensor]:

@@ -139,7 +139,8 @@ class Bench:
         method = self.flows[flow]
         before, now = (method.prepare(frame) for frame in pair.frames)
         backward, forward = method.estimate(now, before), method.estimate(before, now)
-        return Prior(painted, backward_warp(painted, backward), consistency_map(backward, forward))
+        mask = consistency_map(backward, forward, frames=(pair.frames[1], pair.frames[0]))
+        return Prior(painted, backward_warp(painted, backward), mask)
 
     def painting(
         self, name: str, style: str, changes: dict[str, Any], frame: Tensor, prior: Prior | None, seed: int

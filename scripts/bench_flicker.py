@@ -49,10 +49,11 @@ DEFAULTS = OptimizeSettings()
 
 @dataclass(frozen=True)
 class Motion:
-    """From a frame to the one before, on its grid, as the program would have stored it."""
+    """From a frame to the one before, on its grid."""
 
     flow: Tensor  # (2, H, W)
-    consistency: Tensor  # (H, W)
+    counted: Tensor  # (H, W): where the error is measured, which is what the flow's own check says
+    consistency: Tensor  # (H, W): what the painter is told
 
 
 @dataclass(frozen=True)
@@ -156,17 +157,18 @@ def follow(frames: list[Tensor]) -> Iterator[Motion]:
     """The motion of every frame but the first."""
     method = DIS()
     prepared = [method.prepare(frame) for frame in frames]
-    for before, now in pairwise(prepared):
+    for n, (before, now) in enumerate(pairwise(prepared), 1):
         back, there = (quantize_flow(method.estimate(*p).numpy()) for p in ((now, before), (before, now)))
         flow = torch.from_numpy(back)
-        mask = quantize_mask(consistency_map(flow, torch.from_numpy(there)).numpy())
-        yield Motion(flow, torch.from_numpy(mask_to_float(mask)))
+        checked = (consistency_map(flow, torch.from_numpy(there), frames=f) for f in (None, (frames[n], frames[n - 1])))
+        counted, told = (torch.from_numpy(mask_to_float(quantize_mask(mask.numpy()))) for mask in checked)
+        yield Motion(flow, counted, told)
 
 
 def clip_error(clip: list[Tensor], motions: list[Motion]) -> float:
     """The mean warping error over pairs of neighbours."""
     pairs = zip(clip, clip[1:], motions, strict=False)
-    return mean(warping_error(now, before, motion.flow, motion.consistency) for before, now, motion in pairs)
+    return mean(warping_error(now, before, motion.flow, motion.counted) for before, now, motion in pairs)
 
 
 def line(name: str, row: Row) -> str:

@@ -108,7 +108,8 @@ def measure(method: FlowMethod[Any], pairs: list[Pair], clock: Callable[[], floa
         times.append(clock() - started)
         errors.append(end_point_error(flow, pair.flow, pair.valid))
         if pair.occluded is not None:
-            scores.append(mask_f_score(consistency_map(flow, opposite), pair.occluded))
+            mask = consistency_map(flow, opposite, frames=(pair.source, pair.target))
+            scores.append(mask_f_score(mask, pair.occluded))
     return Row(float(np.mean(errors)), mean_scores(scores), float(np.median(times)))
 
 

@@ -120,8 +120,9 @@ def time_pair(
     }
     flow, opposite = (torch.from_numpy(field) for field in flows.both(b, a))
     painted = torch.from_numpy(frame_to_float(frames[a]))
-    times["mask"] = seconds(lambda: (consistency_map(flow, opposite), backward_warp(painted, flow)))
-    mask = consistency_map(flow, opposite).numpy()
+    pair = frames[b], frames[a]
+    times["mask"] = seconds(lambda: (consistency_map(flow, opposite, frames=pair), backward_warp(painted, flow)))
+    mask = consistency_map(flow, opposite, frames=pair).numpy()
     times["storing"] = seconds(lambda: masks.save(pair_name(b, a), quantize_mask(mask)))
     return times
 

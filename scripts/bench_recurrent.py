@@ -24,18 +24,18 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
 import torch
 from bench_consistency import write_png
-from bench_flicker import read_frames
+from bench_flicker import Motion, read_frames
 from teachers import load_teacher
 from torch import Tensor
 
-from vidstyle.config import OptimizeSettings
+from vidstyle.config import METHOD_DEFAULTS, OptimizeSettings
 from vidstyle.flow import DIS, backward_warp, consistency_map
 from vidstyle.metrics import Judge, Judgement, warping_error
 from vidstyle.nets.encoder import Encoder, find_weights, load_encoder
@@ -57,6 +57,7 @@ HELD_OUT_PHOTOS, PHOTOS = 40, 5
 FASTER, FASTER_THAN_BEST, MILLISECONDS = 20, 8, 45
 CALMER_THAN_EMPTY, CALM_AS_INPUT = 0.5, 1.6
 STYLE_FACTOR = 1.5
+MASKS = METHOD_DEFAULTS["recurrent"]["consistency"]
 CONTENT_WEIGHTS = (2.0, 8.0)  # of the optimisation
 Painter = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -124,22 +125,13 @@ def speed(file: StyleFile, options: argparse.Namespace) -> bool:
 # ---- calm
 
 
-@dataclass(frozen=True)
-class Motion:
-    """From a frame to the one before, on its grid."""
-
-    flow: Tensor  # (2, H, W)
-    counted: Tensor  # (H, W): where the error is measured
-    consistency: Tensor  # (H, W): what the network is told
-
-
 def follow(frames: Sequence[Tensor]) -> Iterator[Motion]:
     """The motion of every frame but the first."""
     method = DIS()
     prepared = [method.prepare(frame) for frame in frames]
-    for before, now in pairwise(prepared):
+    for n, (before, now) in enumerate(pairwise(prepared), 1):
         flow, there = method.estimate(now, before), method.estimate(before, now)
-        told = consistency_map(flow, there, motion_boundaries=False, smooth=False, minimum_filter=7)
+        told = consistency_map(flow, there, **MASKS, frames=(frames[n], frames[n - 1]))
         yield Motion(flow, consistency_map(flow, there), told)
 
 
