@@ -73,7 +73,7 @@ class JudgedStylizer(OptimizeStylizer):
         targets.__dict__["content_energy"] = {layer: losses.content_loss(empty, targets.content[layer])}
         # The levels' weights depend on the frame here; the last one asked for is the one that is painted and measured.
         (goal,) = targets.style
-        plain, levels = self.style.features(batch, ()), goal.statistics.items()
+        plain, levels = self.style.view(batch, (), [goal]).features, goal.statistics.items()
         self.style.weights = {level[1]: 1 / (len(levels) * self.style.loss(plain[level], own)) for level, own in levels}
         return targets
 

@@ -1,11 +1,12 @@
 """The terms of style transfer: small functions on tensors (``terms``), and the ways to compare styles (``style``)."""
 
-from vidstyle.losses.style import STYLE_LOSSES, Statistics, StyleLoss
+from vidstyle.losses.style import STYLE_LOSSES, Statistics, StyleLoss, apart
 from vidstyle.losses.terms import (
     PIXEL_SCALE,
     content_loss,
     energy,
     gram_matrix,
+    gram_sum,
     laplacian,
     long_term_consistency,
     style_loss,
@@ -19,9 +20,11 @@ __all__ = [
     "STYLE_LOSSES",
     "Statistics",
     "StyleLoss",
+    "apart",
     "content_loss",
     "energy",
     "gram_matrix",
+    "gram_sum",
     "laplacian",
     "long_term_consistency",
     "style_loss",

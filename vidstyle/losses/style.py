@@ -49,13 +49,15 @@ def moments(measure: Callable[[Tensor, Tensor | None], Statistics], scale: float
     """The loss of statistics that are averages: mean squared differences, each by its target's mean square."""
 
     def distance(features: Tensor, target: Statistics, mask: Tensor | None) -> Tensor:
-        parts = [
-            (ours - theirs).square().mean() / energy(theirs)
-            for ours, theirs in zip(measure(features, mask), target, strict=True)
-        ]
-        return torch.stack(parts).mean()
+        return apart(measure(features, mask), target)
 
     return StyleLoss(lambda features: measure(features, None), distance, scale, linear=True, octaves=octaves)
+
+
+def apart(found: Statistics, target: Statistics) -> Tensor:
+    """The distance of statistics that are averages: see ``moments``. Scalar."""
+    parts = [(ours - theirs).square().mean() / energy(theirs) for ours, theirs in zip(found, target, strict=True)]
+    return torch.stack(parts).mean()
 
 
 # ---- averages over positions

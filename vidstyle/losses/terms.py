@@ -24,12 +24,18 @@ def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
     in [0, 1], each position counts by it, and its sum takes the place of H·W (Gatys 2017, guided Gram matrices).
     Features in bfloat16 are multiplied as such; the result is float32.
     """
+    height, width = features.shape[2:]
+    return gram_sum(features, mask) / ((height * width if mask is None else mask.sum()) * features.shape[1])
+
+
+def gram_sum(features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """F Fᵀ of ``gram_matrix``, before it is divided: that of a frame is the sum of its tiles'. ``(N, C, C)``."""
     # Channels last, as the encoders' features lie in memory: neither this nor its gradient copies anything.
     flat = features.permute(0, 2, 3, 1).flatten(1, 2)
     if mask is not None:
         flat = flat * mask.sqrt().flatten()[:, None]
     gram: Tensor = _SymmetricProduct.apply(flat)
-    return gram / (flat.shape[1] * flat.shape[2] if mask is None else mask.sum() * flat.shape[2])
+    return gram
 
 
 class _SymmetricProduct(torch.autograd.Function):

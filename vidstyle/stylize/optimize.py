@@ -122,14 +122,16 @@ class OptimizeStylizer:
 
     def terms(self, x: Tensor, targets: Targets, priors: Sequence[Prior]) -> dict[str, Tensor]:
         """Every term of the loss at ``x`` ``(1, 3, H, W)``, before its weight."""
-        features = self.style.features(x, tuple(targets.content))
+        view = self.style.view(x, tuple(targets.content), targets.style)
         levels = self.settings.content_levels
         terms = {
             "content": sum_over(
-                levels[layer] * losses.content_loss(features[0, layer].float(), target) / targets.content_energy[layer]
+                levels[layer]
+                * losses.content_loss(view.features[0, layer].float(), target)
+                / targets.content_energy[layer]
                 for layer, target in targets.content.items()
             ),
-            "style": self.style(features, targets.style),
+            "style": self.style(view, targets.style),
             "tv": losses.total_variation(x),
         }
         if self.settings.laplacian_weight:

@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidstyle.config import OptimizeSettings
-from vidstyle.losses import STYLE_LOSSES, Statistics
+from vidstyle.losses import STYLE_LOSSES, Statistics, apart, gram_sum
 from vidstyle.nets.encoder import Encoder
+from vidstyle.nets.tiled import Measure, TiledEncoder
 from vidstyle.stylize.mixing import Shares
 
 #: A level of the encoder at a size of the picture: how often it was halved, and the level's name.
 Level = tuple[int, str]
-Features = Mapping[Level, Tensor]
 
 LEAST_AREA = 1e-4  # share of the frame below which a style is not painted: of so little there are no statistics
 
@@ -34,14 +34,25 @@ class Goal:
     area: Tensor | None = None
     areas: dict[tuple[int, int], Tensor] = field(default_factory=dict)  # at the sizes of levels, as they are asked for
 
-    def mask(self, features: Tensor) -> Tensor | None:
-        """``area`` on the grid of ``features`` ``(1, C, h, w)``: each position as far as its pixels are inside."""
+    def mask(self, size: Sequence[int]) -> Tensor | None:
+        """``area`` on the grid of a level of ``size`` ``(h, w)``: each position as far as its pixels are inside."""
         if self.area is None:
             return None
-        size = features.shape[2], features.shape[3]
+        size = size[0], size[1]
         if size not in self.areas:
             self.areas[size] = F.adaptive_avg_pool2d(self.area[None], size)[0]
         return self.areas[size]
+
+
+@dataclass(frozen=True)
+class View:
+    """What an encoder sees in a picture: features ``(1, C, H, W)`` of levels, or, of large pictures, Gram matrices.
+
+    ``grams`` has for every goal ``(1, C, C)``, one after the other: ``(goals, C, C)``.
+    """
+
+    features: dict[Level, Tensor] = field(default_factory=dict)
+    grams: dict[Level, Tensor] = field(default_factory=dict)
 
 
 class StyleTerm:
@@ -73,17 +84,30 @@ class StyleTerm:
     @torch.no_grad()
     def measure(self, image: Tensor) -> dict[Level, Statistics]:
         """The statistics of a style ``(1, 3, H, W)``."""
-        features = self.features(image, ())
-        return {level: self.loss.target(value) for level, value in features.items() if level[1] in self.weights}
+        view = self.view(image, (), [Goal(1.0, {})])
+        found = {level: (gram,) for level, gram in view.grams.items()}
+        return found | {level: self.loss.target(value) for level, value in view.features.items()}
 
-    def features(self, batch: Tensor, others: Sequence[str]) -> dict[Level, Tensor]:
-        """The features of a picture ``(1, 3, H, W)`` that styles are compared by; ``others`` at full size, too."""
-        found: dict[Level, Tensor] = {}
+    def view(self, batch: Tensor, others: Sequence[str], goals: Sequence[Goal]) -> View:
+        """What there is to compare of a picture ``(1, 3, H, W)`` with ``goals``, and its features of ``others``.
+
+        Of pictures that are large only the Gram matrices for these goals, where that is what is compared: the features
+        of all levels take as much memory as a hundred such pictures.
+        """
+        view = View()
         for octave, picture in enumerate(octaves(batch, self.loss.octaves)):
-            layers = (*self.weights, *(others if octave == 0 else ()))
-            for name, value in self.encoder(channels_last(picture), layers).items():
-                found[octave, name] = value if self.is_gram else value.float()
-        return found
+            picture, names = channels_last(picture), others if octave == 0 else ()
+            grams: dict[str, Tensor] = {}
+            if self.is_gram and isinstance(self.encoder, TiledEncoder) and self.encoder.divides(picture):
+                measures = dict.fromkeys(self.weights, gram_measure(goals)) if goals else {}
+                features, grams = self.encoder.measured(picture, names, measures)
+            else:
+                features = self.encoder(picture, (*self.weights, *names))
+            view.features.update(
+                {(octave, name): value if self.is_gram else value.float() for name, value in features.items()}
+            )
+            view.grams.update({(octave, name): gram for name, gram in grams.items()})
+        return view
 
     def goals(self, shares: Shares, statistics: Sequence[Mapping[Level, Statistics]] | None = None) -> list[Goal]:
         """What a frame is pulled to where each style has a weight: one blend of all where they can be blended.
@@ -108,18 +132,39 @@ class StyleTerm:
             return [Goal(1.0, blend(parts, statistics))]
         return [Goal(part, found) for part, found in zip(parts, statistics, strict=True) if part > 0]
 
-    def __call__(self, features: Features, goals: Sequence[Goal]) -> Tensor:
-        """The term for the features of a painting. Levels add up; of several sizes, their mean counts."""
+    def __call__(self, view: View, goals: Sequence[Goal]) -> Tensor:
+        """The term for a painting, seen with these ``goals``. Levels add up; of several sizes, their mean counts."""
         terms = [
-            goal.share * self.weights[level[1]] * self.loss(features[level], target, goal.mask(features[level]))
-            for goal in goals
-            for level, target in goal.statistics.items()
-            if level in features
+            goal.share * self.weights[level[1]] * self.distance(view, level, number, goal)
+            for number, goal in enumerate(goals)
+            for level in goal.statistics
+            if level in view.grams or level in view.features
         ]
+        found = {**view.features, **view.grams}
         if not terms:  # nobody's masks are anywhere in this frame
-            return next(iter(features.values())).new_zeros(())
-        sizes = 1 + max(octave for octave, _ in features)
+            return next(iter(found.values())).new_zeros(())
+        sizes = 1 + max(octave for octave, _ in found)
         return torch.stack(terms).sum() / sizes
+
+    def distance(self, view: View, level: Level, number: int, goal: Goal) -> Tensor:
+        """How far one level is from ``goal``, the view's goal of this ``number``."""
+        target = goal.statistics[level]
+        if level in view.grams:
+            return self.loss.scale * apart((view.grams[level][number, None],), target)
+        features = view.features[level]
+        return self.loss(features, target, goal.mask(features.shape[2:]))
+
+
+def gram_measure(goals: Sequence[Goal]) -> Measure:
+    """What a tile adds to the Gram matrices of a level, one for each goal: ``(goals, C, C)``."""
+
+    def measure(features: Tensor, place: tuple[slice, slice], size: tuple[int, int]) -> Tensor:
+        masks = [goal.mask(size) for goal in goals]
+        sums = [gram_sum(features, None if mask is None else mask[place]) for mask in masks]
+        counts = [size[0] * size[1] if mask is None else mask.sum() for mask in masks]
+        return torch.cat([part / (count * features.shape[1]) for part, count in zip(sums, counts, strict=True)])
+
+    return measure
 
 
 def blend(shares: Sequence[float], statistics: Sequence[Mapping[Level, Statistics]]) -> dict[Level, Statistics]:

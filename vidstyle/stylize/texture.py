@@ -27,7 +27,7 @@ def synthesize(
     goals = term.goals([1.0])
 
     def loss(x: Tensor) -> Tensor:
-        terms = {"style": term(term.features(x, ()), goals), "tv": losses.total_variation(x)}
+        terms = {"style": term(term.view(x, (), goals), goals), "tv": losses.total_variation(x)}
         # As in a painting; without the second, what the encoder does not see of the noise would stay.
         return losses.weighted_sum(terms, {"style": settings.style_weight, "tv": settings.tv_weight})
 
