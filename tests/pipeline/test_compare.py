@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.pipeline.conftest import CUT, FRAMES, TINY, Work, contents, times
 from vidstyle.config import ShotSettings
@@ -128,6 +129,23 @@ def test_a_smaller_painting_is_measured_at_its_own_size(empty: Work) -> None:
     assert "everything is measured at 56×32, the size of the stylized movies" in notes
 
 
+@pytest.mark.parametrize("name", ["painted.avi", "painted"])
+def test_a_painting_may_be_called_anything(reference: Work, tmp_path: Path, name: str) -> None:
+    shutil.copy(reference.output, tmp_path / name)
+    assert ask(reference, tmp_path / name).movies[0][1] == ask(reference).movies[0][1]
+
+
+@pytest.mark.parametrize("end", [None, Fraction(3, 10)])
+def test_a_painting_may_be_a_folder_of_pictures(reference: Work, tmp_path: Path, end: Fraction | None) -> None:
+    opened = probe(reference.output)
+    last = FRAMES if end is None else 4
+    for number, image in read_frames(opened, scan(opened), 0, last, (opened.width, opened.height)):
+        Image.fromarray(image).save(tmp_path / f"{number:04d}.png")
+    ((_, curves),) = ask(reference, tmp_path, end=end).movies
+    assert len(curves.warping_error) == last
+    np.testing.assert_array_equal(curves.warping_error, ask(reference, end=end).movies[0][1].warping_error)
+
+
 def test_what_cannot_be_compared_is_one_line(reference: Work, empty: Work, tmp_path: Path) -> None:
     empty.paint(method="none", stylize={}, style=(), height=32, end=Fraction(1, 4))
     with pytest.raises(InputError, match=r"96×54: only movies of one size|56×32: only movies of one size"):
@@ -138,6 +156,8 @@ def test_what_cannot_be_compared_is_one_line(reference: Work, empty: Work, tmp_p
         ask(empty, start=Fraction(1, 10), end=Fraction(1, 2))
     with pytest.raises(InputError, match="no such picture"):
         ask(reference, style=Style(str(tmp_path / "none.png")))
+    with pytest.raises(InputError, match="great-wave is a trained style: give the picture"):
+        ask(reference, style=Style("great-wave"))
     with pytest.raises(InputError, match="no-movie"):
         ask(reference, tmp_path / "no-movie.mp4")
 

@@ -61,6 +61,7 @@ def compare(
     """Measure how calm the STYLIZED movies are, and with --style how near to style and content.
 
     Flow and masks are those of MOVIE; its own error is the floor, for no flow is perfect. Smaller is better everywhere.
+    Pictures in a folder are compared with the frames one by one.
     """
     from vidstyle.pipeline.compare import Question
     from vidstyle.pipeline.request import Style

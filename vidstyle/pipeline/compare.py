@@ -25,9 +25,10 @@ from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.plan import Plan, assemble, flow_network_weights, load_timeline
 from vidstyle.pipeline.request import Request, Style, absolute
-from vidstyle.pipeline.stages import Shot, Weights, digest_flow_inputs
+from vidstyle.pipeline.stages import Shot, Weights, digest_flow_inputs, digest_movie
 from vidstyle.pipeline.studio import Studio
-from vidstyle.store import Store, file_digest, frame_to_float, mask_to_float
+from vidstyle.pipeline.styles import is_trained
+from vidstyle.store import Store, frame_to_float, mask_to_float
 from vidstyle.stylize.style import resize_style
 
 UNPAINTED = Judgement(style=1.0, content=0.0)  # by definition
@@ -96,6 +97,8 @@ def compare(question: Question, root: Path, monitor: Monitor) -> Comparison:
         Interrupted: the monitor wished to stop.
     """
     store = Store(root, monitor.note)
+    if question.style is not None:
+        check_style(question.style)
     movies = [probe(Path(path)) for path in question.stylized]
     plan = make_plan(question, same_size(movies), store, monitor)
     opened = [open_stylized(movie, plan, store, monitor) for movie in movies]
@@ -141,7 +144,7 @@ def make_plan(question: Question, size: tuple[int, int], store: Store, monitor: 
     """The plan of a job that looks at the movie at ``size`` and paints nothing."""
     request = Request(
         movie=absolute(question.movie),
-        output=absolute(question.stylized[0]),  # never written: nothing is run
+        output="",  # nothing is written
         stylize=NoneSettings(),
         flow=question.flow,
         width=size[0],
@@ -162,9 +165,10 @@ def make_plan(question: Question, size: tuple[int, int], store: Store, monitor: 
 
 def open_stylized(movie: Movie, plan: Plan, store: Store, monitor: Monitor) -> Opened:
     """Find the plan's frames in a stylized movie. InputError where one is missing."""
-    digest = file_digest(movie.path, store.digests)
+    digest = digest_movie(movie.path, store.digests)
     timeline = load_timeline(store, movie, digest, None, monitor, may_scan=True)
-    frames = counterpart(plan, timeline)
+    in_order = movie.path.is_dir() or plan.movie.path.is_dir()  # pictures have no times of their own
+    frames = counterpart(plan, timeline, in_order)
     if frames is None:
         begin, end = plan.frames
         raise InputError(
@@ -174,10 +178,13 @@ def open_stylized(movie: Movie, plan: Plan, store: Store, monitor: Monitor) -> O
     return Opened(movie, timeline, frames)
 
 
-def counterpart(plan: Plan, timeline: Timeline) -> Shot | None:
-    """Where the plan's frames are in a stylized movie: at the same times, or as a part whose time begins at zero."""
+def counterpart(plan: Plan, timeline: Timeline, in_order: bool = False) -> Shot | None:
+    """Where the plan's frames are in a stylized movie: at the same times, or as a part whose time begins at zero.
+
+    ``in_order``: times say nothing, the frames are those of the movie one by one.
+    """
     begin, end = plan.frames
-    ours, theirs = seconds(plan.timeline), seconds(timeline)
+    ours, theirs = (np.arange(len(line) + 1.0) if in_order else seconds(line) for line in (plan.timeline, timeline))
     slack = np.diff(ours[begin : end + 1]).min() / 2  # other containers count in other ticks
     is_whole = len(theirs) > end if plan.request.is_part else len(theirs) == len(ours)
     if is_whole and np.abs(theirs[:end] - ours[:end]).max() < slack:
@@ -192,6 +199,13 @@ def seconds(timeline: Timeline) -> NDArray[np.float64]:
     """When each frame begins and the last one ends, from the first on: (N + 1,)."""
     ticks = np.append(timeline.pts, timeline.ticks(len(timeline)))
     return (ticks - timeline.pts[0]) * float(timeline.time_base)
+
+
+def check_style(style: Style) -> None:
+    """Raise InputError for a style without a picture: trained styles hold no paintings."""
+    if is_trained(style.path) and not Path(style.path).exists():
+        raise InputError(f"--style {style.path} is a trained style: give the picture that it was trained on")
+    read_image(Path(style.path))
 
 
 def make_judge(style: Style, size: tuple[int, int], device: torch.device) -> Judge:

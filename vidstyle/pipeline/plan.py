@@ -116,6 +116,7 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
     for note in (*movie.notes, *timeline.notes, *cut_frames(request.shots.cuts or (), timeline)[1]):
         monitor.note(note)
     plan = assemble(request, store, inputs, movie, timeline, weights)
+    check_count(request.output, plan.frame_count)
     return replace(plan, masks=find_masks(plan, store, monitor)) if may_scan else plan
 
 
@@ -176,7 +177,6 @@ def assemble(
     """
     size = working_size(movie, request.width, request.height)
     frames = frame_range(movie, timeline, request.start, request.end)
-    check_count(request.output, frames[1] - frames[0])
     shots = job_shots(request, timeline, frames)
     stages = Stages(request, store, inputs, size, movie.working_depth)
     return Plan(request, movie, timeline, size, frames, shots, stages, weights)

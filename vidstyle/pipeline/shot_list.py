@@ -17,8 +17,8 @@ from vidstyle.pipeline.api import job_request
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.plan import load_timeline
 from vidstyle.pipeline.request import Request, absolute
-from vidstyle.pipeline.stages import Pixels, Shot, frame_range, job_shots
-from vidstyle.store import Job, Store, file_digest
+from vidstyle.pipeline.stages import Pixels, Shot, digest_movie, frame_range, job_shots
+from vidstyle.store import Job, Store
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def open_shots(root: Path, name: str | None, monitor: Monitor, threshold: float 
         request = dataclasses.replace(request, shots=dataclasses.replace(request.shots, threshold=threshold))
     store = Store(root, monitor.note)
     movie = probe(Path(request.movie))
-    digest = file_digest(movie.path, store.digests)
+    digest = digest_movie(movie.path, store.digests)
     timeline = load_timeline(store, movie, digest, request.end, monitor, may_scan=True)
     frames = frame_range(movie, timeline, request.start, request.end)
     stem = Path(request.output or request.movie).stem
