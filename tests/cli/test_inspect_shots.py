@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from PIL import Image
 from tests.cli.conftest import fails, look, plan_of
 from tests.pipeline.conftest import CUT, FRAMES, TINY, Work, contents
 from vidstyle.cli.inspect import shot_table
+from vidstyle.config import Cut
 from vidstyle.pipeline.api import open_job
 from vidstyle.pipeline.request import request_from_plain
+from vidstyle.pipeline.scenes import read_scenes
 
 
 @pytest.fixture
@@ -73,6 +76,20 @@ def test_cuts_go_into_a_file(done: Work, nothing: Work, tmp_path: Path) -> None:
     assert "add -y" in fails(nothing, tmp_path, "shots", str(TINY), "--export", str(file))
     look(nothing, tmp_path, "shots", str(TINY), "--export", str(file), "-y", "--cut-threshold", "99")
     assert file.read_text().splitlines() == lines[:1]
+
+
+@pytest.mark.parametrize("name", [b"line\nbreak.mp4", b"caf\xe9.mp4"])
+def test_cuts_of_a_movie_of_any_name_are_read_again(nothing: Work, tmp_path: Path, name: bytes) -> None:
+    movie, file = tmp_path / os.fsdecode(name), tmp_path / "cuts.txt"
+    shutil.copy(TINY, movie)
+    look(nothing, tmp_path, "shots", str(movie), "--export", str(file))
+    assert read_scenes(file) == (Cut(frame=CUT),)
+
+
+def test_shots_of_a_folder_of_pictures(nothing: Work, tmp_path: Path) -> None:
+    for number in range(3):
+        shutil.copy(nothing.style, tmp_path / f"{number}{nothing.style.suffix}")
+    assert look(nothing, tmp_path, "shots", str(tmp_path), "--table").stdout.count("\n") == 2
 
 
 def test_another_threshold_shows_other_cuts(done: Work, tmp_path: Path) -> None:

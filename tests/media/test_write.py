@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +26,16 @@ def relative_times(path: Path) -> list[Fraction]:
     movie = probe(path)
     timeline = scan(movie)
     return [timeline.time(i) - movie.clock_start for i in range(len(timeline) + 1)]
+
+
+def test_names_need_not_be_text(make: Callable[[str], Path], tmp_path: Path) -> None:
+    """On Linux a file's name is bytes: here é in Latin-1."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    shutil.copy(make("cfr.mp4"), folder / "in.mp4")
+    movie = probe(folder / "in.mp4")
+    rewrite(folder / "out.mp4", movie, scan(movie), 0, 5)
+    assert len(scan(probe(folder / "out.mp4"))) == 5
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv"])

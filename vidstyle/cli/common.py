@@ -69,8 +69,10 @@ def print_json(document: Any) -> None:
 
 
 def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """Columns aligned, for people; to stdout."""
-    cells = [header, *(tuple(str(cell) for cell in row) for row in rows)]
+    """Columns aligned, a line each whatever the names in them hold, for people; to stdout."""
+    from vidstyle.store import printable
+
+    cells = [header, *(tuple(printable(str(cell)) for cell in row) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     for row in cells:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -87,9 +87,18 @@ def encoders(program: Ffmpeg) -> frozenset[str]:
     return frozenset(words[1] for line in lines if len(words := line.split()) > 1)
 
 
+class _Url(str):
+    """ffmpeg-python tells its nodes apart by a hash of their text in UTF-8, which not every name of a file is."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ascii(self)
+
+
 def file_url(path: Path | str) -> str:
     """A name that ffmpeg takes as this very file, whatever characters it holds."""
-    return f"file:{Path(path).absolute()}"
+    return _Url(f"file:{Path(path).absolute()}")
 
 
 def open_file(path: Path | str, **options: Any) -> Any:

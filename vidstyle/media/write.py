@@ -17,7 +17,7 @@ from vidstyle.errors import OutputError
 from vidstyle.media import colour
 from vidstyle.media.containers import THREADS, choose_encoder, container_of, encoder_settings
 from vidstyle.media.feed import Feed
-from vidstyle.media.ffmpeg import command, find_ffmpeg
+from vidstyle.media.ffmpeg import command, file_url, find_ffmpeg
 from vidstyle.media.pictures import Pictures
 from vidstyle.media.probe import Movie
 from vidstyle.media.process import Process
@@ -133,7 +133,7 @@ class MovieWriter(Writer):
         pictures = pictures.filter("setsar", ratio(aspect))
         pictures = pictures.filter("setparams", **_filter_names(tags))
         return ffmpeg.output(
-            pictures, *tracks.streams, f"file:{self.path}", **self._video_options(), **tags, **tracks.options
+            pictures, *tracks.streams, file_url(self.path), **self._video_options(), **tags, **tracks.options
         )
 
     def _colour_tags(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from vidstyle.cli.inspect.show import aligned
 from vidstyle.errors import InputError, OutputError
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.shot_list import ShotList, open_shots
-from vidstyle.store import atomic_write
+from vidstyle.store import atomic_write, printable
 from vidstyle.view.exhibits import join
 from vidstyle.view.png import encode_png
 from vidstyle.view.sheet import contact_sheet
@@ -111,7 +111,7 @@ def document(found: ShotList, files: list[str]) -> dict[str, Any]:
 def export(found: ShotList, file: Path) -> None:
     """The first frames of all shots but the first, one a line: what ``--scenes`` reads."""
     lines = [
-        f"# {found.movie.path.name}: a new shot begins at each of these frames, counted from 0",
+        f"# {printable(found.movie.path.name)}: a new shot begins at each of these frames, counted from 0",
         *(str(cut) for cut in found.cuts),
     ]
     with writing(file):
