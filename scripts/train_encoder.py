@@ -151,7 +151,7 @@ def relative_error(found: Tensor, wanted: Tensor) -> Tensor:
 
 
 def learning_rate(step: int, steps: int) -> float:
-    decay = steps // 5
+    decay = max(1, steps // 5)
     return LEARNING_RATE * min(1.0, (step + 1) / WARM_UP, max(0.0, (steps - step) / decay))
 
 
