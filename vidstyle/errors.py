@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
 
 class VidstyleError(Exception):
     """Base of every error that vidstyle raises on purpose.
@@ -47,3 +51,10 @@ class Interrupted(VidstyleError):  # noqa: N818 (no error: the user wished it)
     """The user asked to stop. Everything finished so far is in the cache; run again to go on."""
 
     exit_code = 130
+
+
+def write_error(error: OSError, name: str) -> VidstyleError:
+    """What an error of the system means that came of writing a file called ``name``, as a message shows it."""
+    if error.errno in FULL_DISK:
+        return VidstyleError(f"no space left to write {name}: free some and run again; what is finished is kept")
+    return OutputError(f"cannot write {name}: {error.strerror or error}")

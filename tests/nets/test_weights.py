@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.server
+import os
 import pickle
 import socketserver
 import threading
@@ -15,10 +17,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vidstyle.errors import WeightsError
+from vidstyle.errors import VidstyleError, WeightsError
 from vidstyle.nets.encoder import find_weights
 from vidstyle.nets.vgg import IMAGENET
-from vidstyle.nets.weights import Download, fetch, read_weights
+from vidstyle.nets.weights import Download, fetch, read_weights, write_weights
 
 TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2, dtype=torch.float16)}
 
@@ -258,3 +260,17 @@ def test_nothing_is_fetched_in_silence(tmp_path: Path, torch_home: Path) -> None
     lines: list[str] = []
     fetch(download, lines.append)
     assert lines == [f"fetching {download.url} (1 MB) to {download.path}"]
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_file_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "a.safetensors"
+    write_weights(path, TENSORS, {})
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(VidstyleError, match="no space left to write") as caught:
+        write_weights(path, {"a": torch.zeros(9)}, {})
+    assert caught.value.exit_code == 1
+    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == before

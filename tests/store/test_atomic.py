@@ -177,6 +177,15 @@ def test_publish_replaces_and_keeps_the_content(tmp_path: Path) -> None:
     assert final.read_bytes() == b"new" and list(tmp_path.iterdir()) == [final]
 
 
+def test_publish_keeps_what_it_replaces_where_that_is_asked(tmp_path: Path) -> None:
+    final, kept = tmp_path / "now", tmp_path / "before"
+    for content in (b"1", b"2", b"3"):
+        temporary = temporary_path(final)
+        temporary.write_bytes(content)
+        publish(temporary, final, keep=kept)
+    assert (final.read_bytes(), kept.read_bytes()) == (b"3", b"2")
+
+
 def test_publish_says_in_one_line_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     temporary = tmp_path / "t"
     temporary.write_bytes(b"new")

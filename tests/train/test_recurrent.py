@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.errors import InputError
+from vidstyle.errors import InputError, PaintError
 from vidstyle.nets.compact import CompactEncoder
 from vidstyle.nets.encoder import find_weights, load_encoder
 from vidstyle.nets.transform import TransformNet
+from vidstyle.train import recurrent
 from vidstyle.train.footage import Footage, make_clip, pictures_in, read_excerpts, read_photo
 from vidstyle.train.preview import jpeg, paint_clip, preview_sheet
-from vidstyle.train.recurrent import Progress, Training, TrainSettings, learning_rate
+from vidstyle.train.recurrent import RANGES, Progress, Training, TrainSettings, learning_rate, weighted
 
 SETTINGS = TrainSettings(steps=4, width=16, blocks=2, crop=64, style_size=64, precision="float32")
 
@@ -87,10 +88,36 @@ def test_resumed_it_ends_as_if_it_had_not_been_stopped(encoder: CompactEncoder, 
 def test_another_training_in_the_same_folder_is_refused(encoder: CompactEncoder, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     start(encoder, path).save()
-    with pytest.raises(InputError, match="another size"):
+    with pytest.raises(InputError, match="--width 16, now 32"):
         start(encoder, path, width=32)
-    with pytest.raises(InputError, match="red, grey"):
+    with pytest.raises(InputError, match=r"--strokes 64, now 32; --style-weight 10\.0, now 5"):
+        start(encoder, path, style_size=32, style_weight=5)
+    with pytest.raises(InputError, match="styles red, grey, now blue"):
         Training(SETTINGS, {"blue": STYLES["red"]}, footage(), encoder, torch.device("cpu"), path)
+
+
+def test_a_checkpoint_of_another_network_is_refused(encoder: CompactEncoder, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    training = start(encoder, path)
+    state = training.network.state_dict
+    training.network.state_dict = lambda: dict(list(state().items())[1:])  # type: ignore[method-assign]
+    training.save()
+    with pytest.raises(InputError, match="another version of vidstyle"):
+        start(encoder, path)
+
+
+def test_a_loss_without_bound_ends_the_training_and_leaves_the_last_checkpoint(
+    encoder: CompactEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(settings: TrainSettings, step: int, *measured: Tensor) -> Tensor:
+        return weighted(settings, step, *measured) * (float("nan") if step == 2 else 1)
+
+    monkeypatch.setattr(recurrent, "weighted", spoilt)
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(PaintError, match="without bound in step 3") as caught:
+        start(encoder, path).run(ignore, save_every=1)
+    assert caught.value.exit_code == 1
+    assert start(encoder, path).step == 2
 
 
 def test_it_learns_a_colour(encoder: CompactEncoder) -> None:
@@ -125,11 +152,17 @@ def test_the_schedule() -> None:
     assert rates[1] > rates[2] > rates[3] > 0
 
 
+@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 10**8 * 100])
+def test_settings_without_bound_are_refused(name: str, value: float) -> None:
+    with pytest.raises(InputError, match="at most") as caught:
+        TrainSettings(**{name: value})
+    assert "\n" not in str(caught.value)
+
+
 def test_settings_that_cannot_work_are_refused() -> None:
     with pytest.raises(InputError, match="multiple of 16"):
         TrainSettings(crop=100)
-    with pytest.raises(InputError, match="at least one step"):
-        TrainSettings(steps=0)
     with pytest.raises(InputError, match="photos"):
         Footage([])
 

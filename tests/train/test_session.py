@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,16 +92,77 @@ def test_it_goes_on_where_it_was_stopped(here: Path) -> None:
         train(Listener(stop_after=2))
     assert not Path("mine.safetensors").exists()
     second = Listener()
-    assert train(second).read_bytes()[-4000:] == whole[-4000:]  # the head tells the seconds it took
+    assert train(second).read_bytes() == whole
     assert second.steps == [3]
     assert "going on from step 2" in second.notes
 
 
 def test_more_steps_go_on_from_a_finished_training(here: Path) -> None:
-    train(Listener())
+    written, more = train(Listener()), replace(SETTINGS, steps=5)
+    with pytest.raises(OutputError, match="add -y"):
+        train(Listener(), settings=more, replace_own=False)
     longer = Listener()
-    train(longer, settings=replace(SETTINGS, steps=5), may_replace=lambda path: True)
+    train(longer, settings=more)
     assert longer.steps == [4, 5]
+    with pytest.raises(InputError, match="is of step 5 already: give --steps 5"):
+        train(Listener(), settings=SETTINGS)
+    written.write_bytes(b"another's")
+    with pytest.raises(OutputError, match="add -y"):
+        train(Listener(), settings=more)
+
+
+def test_fewer_steps_that_are_done_give_what_was_learned_so_far(here: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(Listener(stop_after=2))
+    listener = Listener()
+    assert read_styles(train(listener, settings=replace(SETTINGS, steps=2))).notes["step"] == 2
+    assert listener.steps == []
+
+
+def test_a_checkpoint_of_something_else_is_not_gone_on_from(here: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(Listener(stop_after=1))
+    checkpoint = Path("mine.training/checkpoint.pt")
+    kept = checkpoint.read_bytes()
+    draw(here / "painting" / "My Painting.png", 11)
+    for says, paintings, changes in (
+        (r"--style-weight 10\.0, now 5", (), {"settings": replace(SETTINGS, style_weight=5)}),
+        ("photos changed", (), {"photos": Path("movies/pan"), "settings": replace(SETTINGS, steps=9)}),
+        ("videos changed", (), {"videos": Path("movies")}),
+        ("painting My-Painting changed", ("painting/My Painting.png",), {}),
+        (r"styles My-Painting, now My-Painting, other\)", ("My Painting.png", "other.jpg"), {}),
+    ):
+        draw(here / "movies" / "pan" / "4.png", 9)
+        with pytest.raises(InputError, match=says) as caught:
+            train(Listener(), *paintings, **changes)
+        assert "--restart" in str(caught.value) and "\n" not in str(caught.value)
+    assert checkpoint.read_bytes() == kept and not Path("mine.safetensors").exists()
+    anew = Listener()
+    train(anew, settings=replace(SETTINGS, style_weight=5, steps=1), restart=True)
+    assert anew.steps == [1] and "is now" in anew.notes
+    assert checkpoint.with_name("checkpoint-earlier-1.pt").read_bytes() == kept
+
+
+def test_a_damaged_checkpoint_is_said_and_the_training_begins_anew(here: Path) -> None:
+    Path("mine.training").mkdir()
+    Path("mine.training/checkpoint.pt").touch()
+    listener = Listener()
+    train(listener, settings=replace(SETTINGS, steps=1))
+    assert listener.steps == [1] and "set aside as checkpoint-damaged-1.pt" in listener.notes
+
+
+def test_a_full_disk_is_one_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(recurrent, "TrainSettings", lambda **given: replace(SETTINGS, steps=1))
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "other.jpg", "-o", "mine.safetensors", "--photos", "photos", "-q", "--device", "cpu"])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("vidstyle: no space left to write")
 
 
 def test_a_photo_that_cannot_be_read_is_left_out_and_said(here: Path) -> None:

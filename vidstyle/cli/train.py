@@ -29,6 +29,7 @@ STEPS, STEPS_EACH = 3000, 700  # for one style, and for each further one
               help="The network that judges what is painted")  # fmt: skip
 @click.option("--encoder-weights", type=PATH, help="Weights of the encoder, .safetensors or .pth")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 … or mps")
+@click.option("--restart", is_flag=True, help="Begin anew; the checkpoint that is there gets another name")
 @overwrite_option
 @quiet_option
 def train(
@@ -43,13 +44,16 @@ def train(
     encoder: str,
     encoder_weights: Path | None,
     device: str,
+    restart: bool,
     overwrite: bool | None,
     quiet: bool,
 ) -> None:
     """Train a network that paints in the style of PAINTING, of several together.
 
     A sheet of what it has learned lies in NAME.training, with a checkpoint: after Ctrl-C the same command goes on from
-    there, also with more --steps. `vidstyle styles add NAME.safetensors` makes the styles known by name.
+    there. With more --steps it goes on from a finished training, too, and replaces the file that it has written. With
+    other options, paintings or photos it does neither: add --restart, or give another name with -o. `vidstyle styles
+    add NAME.safetensors` makes the styles known by name.
     """
     from vidstyle.pipeline.events import Monitor
     from vidstyle.train.recurrent import TrainSettings
@@ -75,6 +79,8 @@ def train(
                 encoder_weights=encoder_weights,
                 device=device,
                 may_replace=lambda path: may_replace(path, overwrite, display),
+                replace_own=overwrite is not False,
+                restart=restart,
             )
         finally:
             display.clear()

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vidstyle.errors import OutputError, WeightsError
+from vidstyle.errors import WeightsError, write_error
 
 EMBEDDED = Path(__file__).parent / "data"
 
@@ -92,21 +92,24 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def write_weights(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a ``.safetensors`` file whole or not at all.
+    """Write a ``.safetensors`` file whole or not at all, safe even against a power cut.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written; VidstyleError where the disk is full.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, metadata)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        raise write_error(error, str(path)) from error
 
 
 def fetch(download: Download, say: Callable[[str], None] | None = None) -> Path:

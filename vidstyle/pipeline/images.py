@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from vidstyle.errors import InputError, OutputError
+from vidstyle.errors import InputError, OutputError, write_error
 from vidstyle.media import PICTURE_ENDINGS, as_seen
 from vidstyle.pipeline.outputs import check_file
-from vidstyle.store import publish, temporary_path
+from vidstyle.store import printable, publish, temporary_path
 
 # A scan of a painting may be huge; strokes are never finer than the frame, and memory is.
 LONGEST_SIDE = 4096
@@ -59,7 +59,7 @@ def save(picture: Image.Image, output: Path) -> None:
         picture.save(temporary, quality=95)
         publish(temporary, output)
     except OSError as error:
-        raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
+        raise write_error(error, printable(output)) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -17,12 +17,11 @@ import sys
 import time
 from pathlib import Path
 
-from vidstyle.errors import OutputError, StoreError, VidstyleError
+from vidstyle.errors import FULL_DISK, StoreError, write_error
 from vidstyle.store.folders import check_replaceable, discard_folder
 
 _TEMPORARY = re.compile(r"^\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.tmp(\.[^.]*)?$", re.DOTALL)
 _OLD_SECONDS = 3600.0
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def temporary_path(final: Path, keep_suffix: bool = False) -> Path:
@@ -61,15 +60,17 @@ def atomic_write(path: Path, *chunks: bytes) -> None:
         raise
 
 
-def publish(temporary: Path, final: Path) -> None:
+def publish(temporary: Path, final: Path, keep: Path | None = None) -> None:
     """Give a finished file or folder its final name, replacing what had it, safe even against a power cut.
 
     Both must be in one folder (see ``temporary_path``). A folder replaces only one of numbered PNGs: killed in
-    between, none may be there under the name. OutputError, or VidstyleError if the disk is full; the temporary
-    file is then left alone.
+    between, none may be there under the name; so it is, too, with ``keep``, a name for the file that is replaced.
+    OutputError, or VidstyleError if the disk is full; the temporary file is then left alone.
     """
     try:
         _sync(temporary)
+        if keep is not None and final.exists():
+            final.replace(keep)
         if temporary.is_dir() and final.is_dir():
             _replace_folder(temporary, final)
         else:
@@ -78,11 +79,7 @@ def publish(temporary: Path, final: Path) -> None:
         with contextlib.suppress(OSError):
             _sync(final.parent)
     except OSError as error:
-        if error.errno in _FULL:
-            raise VidstyleError(
-                f"no space left to write {printable(final)}: free some and run again; what is finished is kept"
-            ) from error
-        raise OutputError(f"cannot write {printable(final)}: {error.strerror or error}") from error
+        raise write_error(error, printable(final)) from error
 
 
 def _replace_folder(temporary: Path, final: Path) -> None:
@@ -112,7 +109,7 @@ def _sync(path: Path) -> None:
 def store_error(error: OSError, folder: Path) -> StoreError:
     """What an error of the system means for the cache in ``folder``, in one line that says what to do."""
     where = printable(folder)
-    if error.errno in _FULL:
+    if error.errno in FULL_DISK:
         return StoreError(
             f"no space left for the cache in {where}: free some, or choose another folder with --cache-dir; "
             "run again to go on, what is finished is kept"

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vidstyle.errors import PaintError
 from vidstyle.nets.style_file import write_styles
+from vidstyle.train.checkpoint import all_finite
 from vidstyle.train.preview import jpeg, thumbnail
 from vidstyle.train.recurrent import Training
 
@@ -20,16 +22,19 @@ PREVIEW_SIDE, PREVIEW_QUALITY = 224, 80
 
 
 def export_styles(training: Training, photo: Tensor, path: Path, notes: Mapping[str, Any] | None = None) -> None:
-    """Write what a training has come to as a file of styles.
+    """Write what a training has come to as a file of styles: the same bytes, however long it took.
 
     Args:
         photo: (3, h, w) in [0, 1]; its middle, painted in each style, is the style's preview.
         notes: more to say about the styles than how they were trained; JSON values.
     Raises:
-        OutputError: the file cannot be written.
+        PaintError: weights are too large for the file.
+        OutputError: the file cannot be written; VidstyleError where the disk is full.
     """
     network = deepcopy(training.network).cpu().float().eval()
     network.precision = torch.float32
+    if not all_finite(value.half() for value in network.state_dict().values()):
+        raise PaintError("this training grew without bound, and is not written: begin anew with smaller weights")
     previews = {
         name: jpeg(thumbnail(partial(network, shares=share[None]), photo, PREVIEW_SIDE), PREVIEW_QUALITY)
         for name, share in zip(training.names, torch.eye(network.styles), strict=True)
@@ -38,7 +43,6 @@ def export_styles(training: Training, photo: Tensor, path: Path, notes: Mapping[
     about = {
         "settings": asdict(training.settings),
         "step": progress.step,
-        "seconds": round(progress.seconds),
         "losses": {name: round(value, 4) for name, value in progress.losses.items()},
         **(notes or {}),
     }

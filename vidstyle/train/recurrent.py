@@ -8,7 +8,7 @@ Every picture is normed by its own statistics; movies are painted with statistic
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,12 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle.errors import InputError
+from vidstyle.config import PRECISIONS, one_of
+from vidstyle.errors import InputError, PaintError
 from vidstyle.flow.warp import backward_warp
 from vidstyle.nets.encoder import Encoder
 from vidstyle.nets.predictor import style_picture
 from vidstyle.nets.transform import BLOCKS, WIDTH, StyleNorm, TransformNet
 from vidstyle.pipeline.devices import training_precision
+from vidstyle.train.checkpoint import all_finite, read_checkpoint, write_checkpoint
 from vidstyle.train.footage import Footage, make_clip
 from vidstyle.train.motion import Clip
 from vidstyle.train.perception import Perception
@@ -48,10 +50,33 @@ class TrainSettings:
     precision: str = "auto"  # of activations and features: float32, bfloat16, or auto, which is what is faster here
 
     def __post_init__(self) -> None:
-        if self.crop % 16 or self.crop < 64:
-            raise InputError(f"training pictures need a side of 64 or more, a multiple of 16, not {self.crop}")
-        if self.steps < 1 or self.batch < 2:
-            raise InputError("training needs at least one step, of at least two pictures")
+        for name, (least, most) in RANGES.items():
+            if not least <= getattr(self, name) <= most:  # not a number is in no range
+                raise InputError(f"{option(name)} is at least {least} and at most {most}, not {getattr(self, name)}")
+        if self.crop % 16:
+            raise InputError(f"--crop is a multiple of 16, not {self.crop}")
+        one_of("--precision", self.precision, PRECISIONS)
+
+
+RANGES: dict[str, tuple[float, float]] = {
+    "steps": (1, 10_000_000),
+    "seed": (0, 2**32 - 1),
+    "width": (2, 1024),
+    "blocks": (1, 64),
+    "crop": (64, 1024),
+    "batch": (2, 1024),
+    "style_size": (32, 2048),
+    "content_weight": (0, 1_000_000),
+    "style_weight": (0, 1_000_000),
+    "temporal_weight": (0, 1_000_000),
+    "learning_rate": (1e-8, 1),
+    "real_share": (0, 1),
+}
+
+
+def option(name: str) -> str:
+    """What a setting is called on the command line."""
+    return "--strokes" if name == "style_size" else f"--{name.replace('_', '-')}"
 
 
 WARM_UP = 200  # steps until the full learning rate
@@ -157,8 +182,12 @@ class Training:
         styles: paintings by name, (3, h, w) in [0, 1].
         encoder: on ``device``; takes float32 frames and gives features in any precision.
         checkpoint: file to go on from, and to be written by ``save``; None: neither.
+        made_from: digests by the names of what else makes the results: a checkpoint of others is refused.
+        say: told of a checkpoint that cannot be read.
         workers: threads that share a step's pictures; more than half the batch is of no use. One thread of PyTorch's
             own each is best: on a busy machine they would wait for each other at every operation.
+    Raises:
+        InputError: the checkpoint is of a training with other settings, or of more steps.
     """
 
     def __init__(
@@ -170,9 +199,12 @@ class Training:
         device: torch.device,
         checkpoint: Path | None = None,
         workers: int = 1,
+        made_from: Mapping[str, str] | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.settings, self.device, self.checkpoint = settings, device, checkpoint
-        self.names = tuple(styles)
+        self.names, self.made_from = tuple(styles), dict(made_from or {})
+        self.exported: str | None = None  # the digest of the file that this training was written to last
         torch.manual_seed(settings.seed)
         network = TransformNet(len(styles), settings.width, settings.blocks)
         network.precision = getattr(torch, training_precision(settings.precision, device.type))
@@ -184,8 +216,9 @@ class Training:
         self.workers = ThreadPoolExecutor(workers)
         self.step, self.seconds = 0, 0.0
         self.averages: dict[str, list[float]] = {}
-        if checkpoint is not None and checkpoint.exists():
-            self._load(checkpoint)
+        saved = None if checkpoint is None else read_checkpoint(checkpoint, say)
+        if saved is not None:
+            self._go_on(saved)
 
     def run(self, report: Callable[[Progress], None], save_every: int = 250, until: int | None = None) -> None:
         """Train on to the end, or to step ``until``; ``report`` is called after every step and may raise to stop."""
@@ -222,6 +255,11 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.step += 1
+        if not all_finite([*self.network.parameters(), *(torch.tensor(o.measured) for o in outcomes)]):
+            raise PaintError(
+                f"the loss grew without bound in step {self.step}: begin anew (--restart) with smaller weights, or "
+                "another seed; the last checkpoint is kept"
+            )
         self._remember(outcomes)
 
     def _part(self, numbers: Sequence[int]) -> Outcome:
@@ -263,34 +301,57 @@ class Training:
     # ---- checkpoints
 
     def save(self) -> None:
+        """Write the checkpoint. Raises OutputError, or VidstyleError where the disk is full."""
         if self.checkpoint is None:
             return
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(
-            {
-                "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "step": self.step,
-                "seconds": self.seconds,
-                "averages": self.averages,
-                "names": list(self.names),
-                "settings": asdict(self.settings),
-            },
-            temporary,
-        )
-        temporary.replace(self.checkpoint)
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "averages": self.averages,
+            "names": list(self.names),
+            "settings": asdict(self.settings),
+            "made_from": self.made_from,
+            "exported": self.exported,
+        }
+        write_checkpoint(self.checkpoint, state)
 
-    def _load(self, path: Path) -> None:
-        saved = torch.load(path, map_location=self.device, weights_only=True)
-        if tuple(saved["names"]) != self.names:
-            raise InputError(f"{path} is a training of {', '.join(saved['names'])}: choose another folder for this one")
-        shape = {name: saved["settings"][name] for name in ("width", "blocks")}
-        if shape != {name: getattr(self.settings, name) for name in shape}:
-            raise InputError(f"{path} is a training of a network of another size: choose another folder for this one")
-        self.network.load_state_dict(saved["network"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+    def _go_on(self, saved: Mapping[str, Any]) -> None:
+        assert self.checkpoint is not None
+        differences = "; ".join(self._differences(saved))
+        if differences:
+            raise InputError(
+                f"{self.checkpoint} is of a training with other settings ({differences}): "
+                "give the same to go on, or begin anew with --restart or another output"
+            )
+        if saved["step"] > self.settings.steps:
+            raise InputError(
+                f"{self.checkpoint} is of step {saved['step']} already: give --steps {saved['step']} to take what it "
+                "has learned, more to go on, or --restart to begin anew"
+            )
+        try:
+            self.network.load_state_dict(saved["network"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{self.checkpoint} is of another version of vidstyle: begin anew with --restart"
+            ) from error
         self.step, self.seconds, self.averages = saved["step"], saved["seconds"], saved["averages"]
+        self.exported = saved.get("exported")
+
+    def _differences(self, saved: Mapping[str, Any]) -> Iterator[str]:
+        """What a checkpoint was made with otherwise. More steps are none."""
+        if tuple(saved["names"]) != self.names:
+            yield f"styles {', '.join(saved['names'])}, now {', '.join(self.names)}"
+        for name, value in asdict(self.settings).items():
+            was = saved["settings"].get(name, value)
+            if name != "steps" and was != value:
+                yield f"{option(name)} {was}, now {value}"
+        known = saved.get("made_from", {})
+        for name in sorted(known.keys() & self.made_from.keys()):
+            if known[name] != self.made_from[name]:
+                yield f"{name} changed"
 
 
 def parameter_groups(network: TransformNet) -> list[dict[str, Any]]:

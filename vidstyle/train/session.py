@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from vidstyle.errors import InputError, Interrupted, OutputError
+from vidstyle.errors import InputError, Interrupted, OutputError, write_error
 from vidstyle.metrics import JUDGE_CONTENT_LAYER, JUDGE_STYLE_LAYERS
-from vidstyle.nets.encoder import Encoder, check_layers, find_weights, load_encoder
+from vidstyle.nets.encoder import check_layers, find_weights, load_encoder
+from vidstyle.nets.weights import file_sha256
 from vidstyle.pipeline.devices import choose_device, training_precision
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image, save
 from vidstyle.pipeline.outputs import check_file
 from vidstyle.pipeline.styles import as_name
+from vidstyle.store import printable, sweep
+from vidstyle.train.checkpoint import begin_anew, read_checkpoint
 from vidstyle.train.export import export_styles
 from vidstyle.train.footage import Footage, listed, pictures_in, read_excerpts, read_photo
 from vidstyle.train.preview import as_image, preview_sheet
@@ -43,59 +47,100 @@ def train(
     encoder_weights: Path | None = None,
     device: str = "auto",
     may_replace: Callable[[Path], bool] = lambda path: False,
+    replace_own: bool = True,
+    restart: bool = False,
 ) -> Path:
     """Train one network for all ``paintings`` and write its file of styles to ``output``.
 
     Checkpoint and sheet lie in a folder beside the output, ``NAME.training``: the same call goes on from there, also
-    with more ``settings.steps``.
+    with other ``settings.steps``.
 
     Args:
         photos: a folder of pictures, the more the better; some hundred will do.
         videos: a folder of movies, or of folders of frames, for motion as it really is; None: photos are moved.
         may_replace: asked when the output exists; False raises OutputError.
+        replace_own: do not ask where the output is what the same training has written, and goes on from.
+        restart: begin anew; the checkpoint that is there gets another name.
     Returns:
         The absolute path of the output.
     Raises:
-        InputError, OutputError, WeightsError: something that was asked for cannot be used.
+        InputError, OutputError, WeightsError: something that was asked for cannot be used; a checkpoint of other
+            settings, photos or paintings, or of more steps, among them.
+        PaintError: the loss grew without bound.
         Interrupted: the monitor wished to stop; the checkpoint has all that was learned.
     """
     output = output.expanduser().absolute()
-    check_output(output, may_replace)
+    checkpoint = output.with_suffix(".training") / "checkpoint.pt"
+    own = replace_own and not restart
+
+    def granted(path: Path) -> bool:
+        return (own and is_written_by(path, checkpoint, monitor)) or may_replace(path)
+
+    check_output(output, granted)
     pictures = {name: torch.from_numpy(read_image(path)) for name, path in named(paintings).items()}
     where = choose_device(device)
     weights = find_weights(encoder, encoder_weights, monitor.note)
     judge = load_encoder(encoder, weights, where, precision=training_precision(settings.precision, where.type))
     check_layers(judge, (*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER))
     footage = read_footage(photos, videos, monitor)
-    folder = output.with_suffix(".training")
-    training = start(settings, pictures, footage, judge, where, folder, monitor)
-    watch = Watch(training, pictures, footage, folder / "sheet.jpg", monitor)
-    training.run(watch)
+    prepare(checkpoint, restart, monitor)
+    training = Training(
+        *(settings, pictures, footage, judge, where, checkpoint),
+        workers=WORKERS if where.type == "cpu" else 1,
+        made_from={"encoder": file_sha256(weights), **digests(pictures, footage)},
+        say=monitor.note,
+    )
+    if training.step:
+        monitor.note(f"going on from step {training.step} of {settings.steps} ({checkpoint.parent})")
+    training.run(Watch(training, pictures, footage, checkpoint.with_name("sheet.jpg"), monitor))
     export_styles(training, footage.photos[0].float() / 255, output)
+    note_export(training, output)
     return output
 
 
-def start(
-    settings: TrainSettings,
-    pictures: Mapping[str, Tensor],
-    footage: Footage,
-    judge: Encoder,
-    device: torch.device,
-    folder: Path,
-    monitor: Monitor,
-) -> Training:
-    """The training, gone on with from the checkpoint of ``folder`` where there is one."""
+def is_written_by(output: Path, checkpoint: Path, monitor: Monitor) -> bool:
+    """Whether a file is what the training of this checkpoint has written."""
+    saved = read_checkpoint(checkpoint, monitor.note)
+    return output.is_file() and saved is not None and saved.get("exported") == file_sha256(output)
+
+
+def note_export(training: Training, output: Path) -> None:
+    """Let the checkpoint say that the output is this training's, which may replace it."""
+    written = file_sha256(output)
+    if training.exported != written:
+        training.exported = written
+        training.save()
+
+
+def digests(pictures: Mapping[str, Tensor], footage: Footage) -> dict[str, str]:
+    """What is trained on, as the network sees it: a digest of each part by its name in messages."""
+    return {
+        **{f"painting {name}": digest([picture]) for name, picture in pictures.items()},
+        "photos": digest(footage.photos),
+        "videos": digest(frame for excerpt in footage.excerpts for frame in excerpt),
+    }
+
+
+def digest(tensors: Iterable[Tensor]) -> str:
+    """sha256 of tensors on the CPU, their shapes and order included."""
+    hashed = hashlib.sha256()
+    for tensor in tensors:
+        hashed.update(repr(tuple(tensor.shape)).encode())
+        hashed.update(tensor.contiguous().numpy().data)
+    return hashed.hexdigest()
+
+
+def prepare(checkpoint: Path, restart: bool, monitor: Monitor) -> None:
+    """Make the folder of a training; without what was killed, and with ``restart`` without its checkpoint."""
+    folder = checkpoint.parent
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
-    workers = WORKERS if device.type == "cpu" else 1
-    training = Training(
-        settings, pictures, footage, judge, device, checkpoint=folder / "checkpoint.pt", workers=workers
-    )
-    if training.step:
-        monitor.note(f"going on from step {training.step} of {settings.steps} ({folder})")
-    return training
+        raise write_error(error, printable(folder)) from error
+    sweep(folder)
+    aside = begin_anew(checkpoint) if restart else None
+    if aside is not None:
+        monitor.note(f"beginning anew; the checkpoint before is now {aside}")
 
 
 class Watch:
