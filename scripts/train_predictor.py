@@ -35,7 +35,14 @@ from vidstyle.pipeline.images import read_image
 from vidstyle.train.footage import pictures_in, read_photo
 from vidstyle.train.perception import Perception
 from vidstyle.train.preview import fitted, jpeg, thumbnail
-from vidstyle.train.recurrent import Scenes, TrainSettings, learning_rate, parameter_groups, weighted
+from vidstyle.train.recurrent import (
+    Scenes,
+    TrainSettings,
+    learning_rate,
+    parameter_groups,
+    uncovered_loss,
+    weighted,
+)
 
 STYLE_CROP = 192  # side of the pieces of style pictures
 PHOTO_SHARE, RECOLORED_SHARE = 0.25, 0.6  # of the styles: those that are photos, those in other colours
@@ -163,7 +170,8 @@ class Training:
             judge = self.perception.of(style)
             style_loss, content = judge(painted, frames, torch.ones(len(numbers), 1))
             temporal = (consistencies * (painted - priors).square()).mean((1, 2, 3))
-            weighted(settings, self.step, painted, tempered(style_loss), content, temporal).backward()
+            uncovered = uncovered_loss(self.both.network, painted, frames, consistencies, shares.detach())
+            weighted(settings, self.step, painted, tempered(style_loss), content, temporal, uncovered).backward()
             self.remember(tempered(style_loss), content, temporal[consistencies.amax((1, 2, 3)) > 0])
         # Some style in ten thousand, or a painting of it, is so flat that a gradient is no number.
         if torch.nn.utils.clip_grad_norm_(self.both.parameters(), 5.0).isfinite():
@@ -223,6 +231,7 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=144)
     parser.add_argument("--style-weight", type=float, default=TrainSettings.style_weight)
     parser.add_argument("--temporal-weight", type=float, default=TrainSettings.temporal_weight)
+    parser.add_argument("--uncovered-weight", type=float, default=TrainSettings.uncovered_weight)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--precision", default="auto", help="float32, bfloat16 or auto: what this machine is faster in")
     parser.add_argument("--threads", type=int, default=2)
@@ -240,6 +249,7 @@ def main() -> None:
         seed=args.seed,
         style_weight=args.style_weight,
         temporal_weight=args.temporal_weight,
+        uncovered_weight=args.uncovered_weight,
         precision=training_precision(args.precision, "cpu"),
     )
     training = Training(settings, args.data, args.run)

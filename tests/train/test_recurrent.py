@@ -18,7 +18,15 @@ from vidstyle.nets.transform import TransformNet
 from vidstyle.train import recurrent
 from vidstyle.train.footage import Footage, make_clip, pictures_in, read_excerpts, read_photo
 from vidstyle.train.preview import jpeg, paint_clip, preview_sheet
-from vidstyle.train.recurrent import RANGES, Progress, Training, TrainSettings, learning_rate, weighted
+from vidstyle.train.recurrent import (
+    RANGES,
+    Progress,
+    Training,
+    TrainSettings,
+    learning_rate,
+    uncovered_loss,
+    weighted,
+)
 
 SETTINGS = TrainSettings(steps=4, width=16, blocks=2, crop=64, style_size=64, precision="float32")
 
@@ -118,6 +126,20 @@ def test_a_loss_without_bound_ends_the_training_and_leaves_the_last_checkpoint(
         start(encoder, path).run(ignore, save_every=1)
     assert caught.value.exit_code == 1
     assert start(encoder, path).step == 2
+
+
+def test_what_is_uncovered_is_to_look_as_painted_from_nothing() -> None:
+    network = TransformNet(2, 16, 2)
+    frames, priors, shares = noise(2, 3, 32, 32), noise(2, 3, 32, 32, seed=1), torch.eye(2)
+    consistency = torch.zeros(2, 1, 32, 32)
+    consistency[1, :, :, :24] = 1  # the first is a still; of the second, a quarter is uncovered
+    painted = network(frames, priors, consistency, shares)
+    still, clip = uncovered_loss(network, painted, frames, consistency, shares)
+    fresh = network(frames[1:], torch.zeros_like(priors[1:]), torch.zeros(1, 1, 32, 32), shares[1:])[0]
+    assert still == 0
+    torch.testing.assert_close(clip, (painted[1] - fresh)[..., 24:].square().mean() / 4)
+    clip.backward()
+    assert all(p.grad is not None for p in network.parameters())
 
 
 def test_it_learns_a_colour(encoder: CompactEncoder) -> None:

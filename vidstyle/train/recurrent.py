@@ -45,6 +45,7 @@ class TrainSettings:
     content_weight: float = 1.5
     style_weight: float = 10.0
     temporal_weight: float = 200.0  # of mean c·(x − prior)² in [0, 1]
+    uncovered_weight: float = 200.0  # of mean (1 − c)·(x − x₀)², x₀: the frame painted with an empty prior
     learning_rate: float = 1.5e-3
     real_share: float = 0.4  # of the clips, where there are movies; the others are made from photos
     precision: str = "auto"  # of activations and features: float32, bfloat16, or auto, which is what is faster here
@@ -69,6 +70,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "content_weight": (0, 1_000_000),
     "style_weight": (0, 1_000_000),
     "temporal_weight": (0, 1_000_000),
+    "uncovered_weight": (0, 1_000_000),
     "learning_rate": (1e-8, 1),
     "real_share": (0, 1),
 }
@@ -162,8 +164,31 @@ class Scenes:
         return frames[-1], prior, consistency
 
 
+def uncovered_loss(
+    network: TransformNet, painted: Tensor, frames: Tensor, consistencies: Tensor, shares: Tensor
+) -> Tensor:
+    """Mean (1 − c)·(x − x₀)² of pictures ``painted`` (N, 3, H, W), x₀: painted with an empty prior. (N,).
+
+    What comes into view is meant to look like it. Else a network puts there, as noise, what its style has in fine
+    strokes and calm painting loses everywhere else: the style is compared over whole pictures.
+    """
+    fresh = painted.detach().clone()  # so that of stills, which are that, there is nothing to add
+    clips = (consistencies > 0).any(3).any(2).any(1)
+    if clips.any():
+        nothing = torch.zeros_like(frames[clips])
+        with torch.no_grad():
+            fresh[clips] = network(frames[clips], nothing, nothing[:, :1], shares[clips])
+    return ((1 - consistencies) * (painted - fresh).square()).mean((1, 2, 3))
+
+
 def weighted(
-    settings: TrainSettings, step: int, painted: Tensor, style: Tensor, content: Tensor, temporal: Tensor
+    settings: TrainSettings,
+    step: int,
+    painted: Tensor,
+    style: Tensor,
+    content: Tensor,
+    temporal: Tensor,
+    uncovered: Tensor,
 ) -> Tensor:
     """The loss of some pictures of a step, a scalar: ``painted`` (N, 3, H, W), and what it measures, (N,) each."""
     # Content comes first: a network that begins with the style finds colours that fit, and no picture.
@@ -172,6 +197,7 @@ def weighted(
     beyond = (painted - painted.clamp(0, 1)).square().mean((1, 2, 3))
     loss = style_ramp * settings.style_weight * style + settings.content_weight * content
     loss = loss + temporal_ramp * settings.temporal_weight * temporal + RANGE_WEIGHT * beyond
+    loss = loss + temporal_ramp * settings.uncovered_weight * uncovered
     return loss.sum() / settings.batch
 
 
@@ -270,7 +296,8 @@ class Training:
         painted = self.network(frames, priors, consistencies, shares)
         style, content = self.perception(painted, frames, shares)
         temporal = (consistencies * (painted - priors).square()).mean((1, 2, 3))
-        loss = weighted(settings, self.step, painted, style, content, temporal)
+        uncovered = uncovered_loss(self.network, painted, frames, consistencies, shares)
+        loss = weighted(settings, self.step, painted, style, content, temporal, uncovered)
         gradients = torch.autograd.grad(loss, list(self.network.parameters()), materialize_grads=True)
         measured = torch.stack([style, content, temporal], 1).tolist()
         return Outcome(gradients, [self.names[i] for i in shares.argmax(1).tolist()], measured)
