@@ -139,6 +139,16 @@ def test_where_there_is_no_cache(shell: Shell, tmp_path: Path) -> None:
         assert not (tmp_path / "none").exists()
 
 
+def test_what_cannot_be_the_cache_folder(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (("cache", "prune", "--all"), ("status",), (*PASS_THROUGH, "-o", "other.mp4")):
+        for name, says in (("", "the name is empty"), ("out.mp4", "a file is there; name a folder with --cache-dir")):
+            assert shell(*command, "--cache-dir", name) == 2
+            assert says in shell.err and len(shell.err.splitlines()) == 1
+    monkeypatch.setenv("VIDSTYLE_CACHE", "out.mp4/cache")
+    assert shell("status") == 2
+    assert "name a folder with $VIDSTYLE_CACHE" in shell.err
+
+
 def test_a_limit_from_everywhere(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = size(tmp_path / "cache")
     expected = Path("out.mp4").read_bytes()

@@ -97,6 +97,7 @@ def test_ctrl_c_stops_after_the_frame_and_resume_goes_on(tmp_path: Path) -> None
         (("stylize", MOVIE, "--style", STYLE, "-o", "nowhere/out.mp4"), "nowhere"),
         (("stylize", MOVIE, "--style", STYLE, "-o", MOVIE), "replace the movie"),
         (("stylize", MOVIE, "--style", STYLE, "-o", "text.mp4"), "-y"),
+        (("stylize", MOVIE, "--style", STYLE, "-o", ""), "the name is empty"),
         (("stylize", MOVIE, "--style", STYLE, "--start", "9"), "--start"),
         (("stylize", MOVIE, "--style", STYLE, "--start", "soon"), "not a time"),
         (("stylize", MOVIE, "--style", STYLE, "--iterations", "0"), "iterations"),

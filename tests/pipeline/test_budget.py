@@ -245,9 +245,10 @@ def test_a_shot_that_fails_where_not_all_fits(empty: Work, whole: Work, monkeypa
 
 def test_an_older_layout_goes_and_a_newer_is_left(empty: Work, whole: Work) -> None:
     for layout in ("v1", "v3"):
-        (empty.cache / layout / "decode" / "0a").mkdir(parents=True)
-        (empty.cache / layout / "decode" / "0a" / "x").write_bytes(bytes(50_000))
+        shelf = empty.cache / layout / "decode" / "00" / ("0" * 32)
+        shelf.mkdir(parents=True)
+        (shelf / "x").write_bytes(bytes(50_000))
     empty.paint(cache_limit=size(whole) + 90_000)
     assert not (empty.cache / "v1").exists()
-    assert (empty.cache / "v3" / "decode" / "0a" / "x").exists()
+    assert (empty.cache / "v3" / "decode" / "00" / ("0" * 32) / "x").exists()
     assert sorted(artifacts(empty.cache)) == sorted(artifacts(whole.cache))

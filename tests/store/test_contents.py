@@ -12,9 +12,20 @@ import pytest
 
 from tests.store.conftest import Child
 from vidstyle.errors import InputError
-from vidstyle.store import FRAME, JSON, Job, Store, frame_name, parse_size, running_jobs, size_text, temporary_path
+from vidstyle.store import (
+    FRAME,
+    JSON,
+    Job,
+    Store,
+    file_digest,
+    frame_name,
+    parse_size,
+    running_jobs,
+    size_text,
+    temporary_path,
+)
 from vidstyle.store.contents import last_first, old_layouts, read_contents
-from vidstyle.store.prune import Criteria, prune
+from vidstyle.store.prune import Criteria, prune, remove_empty_layouts
 from vidstyle.store.verify import verify
 
 NOISE = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
@@ -173,13 +184,59 @@ def test_everything_is_everything_but_the_tag(tmp_path: Path) -> None:
     assert list((root / "v2").iterdir()) == []
 
 
-def test_what_others_call_like_a_layout_is_left_alone(tmp_path: Path) -> None:
+HEX = "0123456789abcdef" * 2  # as long as a key is
+STRANGE = (
+    "v1/src/main.c",
+    f"v1/blobs/01/{HEX}",
+    "v2/src/lib/main/main.c",
+    f"v2/blobs/01/{HEX}/00000000",
+    f"v2/decode/02/{HEX}/00000000",
+    "v2/decode/01/0123/00000000",
+    "v3/notes.txt",
+    "jobs/report.txt",
+    "jobs/nightly/job.json",
+    "jobs/nightly-202401/job.json",
+    "jobs/nightly-202401/lock",
+    "digests/letter.txt",
+    f"digests/{HEX}.json",
+    "notes.txt",
+)
+
+
+def test_what_others_have_made_is_neither_removed_nor_counted(tmp_path: Path) -> None:
+    mine = [tmp_path / name for name in STRANGE]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
     root = fill(tmp_path)
-    source = root / "v1" / "src" / "main.c"
-    source.parent.mkdir(parents=True)
-    source.write_bytes(b"int main;")
-    assert not read_contents(root).leftovers
-    assert old_layouts(root) == []
+    job = Job.create(root, "a", {"n": 1})
+    (job.folder / "remarks.txt").write_text("of the user")
+    movie = tmp_path / "notes.txt"
+    os.utime(movie, (time.time() - DAY,) * 2)
+    file_digest(movie, root / "digests")
+    contents = read_contents(root)
+    assert contents.leftovers == [] and contents.newer == [] and old_layouts(root) == []
+    assert len(contents.shelves) == 2 * len(STAGES)
+    strange = [*mine, job.folder / "remarks.txt"]
+    ours_by_name = root / "digests" / f"{HEX}.json"
+    assert contents.bytes == total(root) - sum(path.stat().st_size for path in strange if path != ours_by_name)
+    said: list[str] = []
+    assert Job.list(root, said.append) == [job]
+    assert ["nightly-202401" in line for line in said] == [True]
+    prune(root, Criteria(everything=True))
+    assert files(root) == sorted(strange)
+
+
+def test_of_an_older_layout_only_what_was_listed_goes(tmp_path: Path) -> None:
+    old = tmp_path / "v1" / "decode" / "01" / HEX / "00000" / "00000001"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"x")
+    (tmp_path / "v1" / "flow" / "02").mkdir(parents=True)
+    remove_empty_layouts(tmp_path)
+    assert old.exists()
+    old.unlink()
+    remove_empty_layouts(tmp_path)
+    assert [path.name for path in (tmp_path / "v1").iterdir()] == ["flow"]
 
 
 def test_what_nobody_can_use_goes_in_any_case(tmp_path: Path) -> None:
@@ -190,7 +247,7 @@ def test_what_nobody_can_use_goes_in_any_case(tmp_path: Path) -> None:
     mine = temporary_path(shelf / "00000" / frame_name(1))
     dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{gone.pid}-"))
     aside = shelf / "00000" / f"{frame_name(1)}.corrupt-1"
-    old, newer = (root / layout / "decode" / "0a" / "x" for layout in ("v1", "v3"))
+    old, newer = (root / layout / "decode" / "01" / HEX / "x" for layout in ("v1", "v3"))
     for path in (mine, dead, aside, old, newer):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * 100)

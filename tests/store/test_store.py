@@ -8,19 +8,22 @@ import random
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vidstyle.errors import StoreError
+from vidstyle.errors import InputError, StoreError
 from vidstyle.store import (
     FRAME,
     JSON,
     MASK,
+    Job,
     Shelf,
     Store,
-    default_root,
+    file_digest,
+    find_root,
     frame_name,
     pair_name,
     parse_frame_name,
@@ -239,8 +242,49 @@ def test_many_frames_stay_fast(tmp_path: Path) -> None:
     assert time.perf_counter() - start < 2
 
 
-def test_the_default_root(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("first", ["shelf", "job", "digest"])
+@pytest.mark.parametrize("before", ["nothing", "an empty folder", "a folder with something in it"])
+def test_backup_programs_leave_out_only_a_folder_that_is_a_cache_alone(tmp_path: Path, first: str, before: str) -> None:
+    root, movie = tmp_path / "project", tmp_path / "movie"
+    movie.write_bytes(b"a movie")
+    os.utime(movie, (1, 1))
+    if before != "nothing":
+        root.mkdir()
+    if "something" in before:
+        (root / "letter.txt").touch()
+
+    make: dict[str, Callable[[], object]] = {
+        "shelf": lambda: Store(root, print).shelf("decode", KEY, JSON).save("a", 0),
+        "job": lambda: Job.create(root, "a", {}),
+        "digest": lambda: file_digest(movie, root / "digests"),
+    }
+    make[first]()
+    for other in make.values():
+        other()
+    assert sorted(path.name for path in root.iterdir() if path.is_dir()) == ["digests", "jobs", "v2"]
+    assert (root / "CACHEDIR.TAG").exists() == ("something" not in before)
+
+
+def test_the_cache_folder_is_what_was_asked_for_or_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VIDSTYLE_CACHE", "/some/where")
-    assert default_root() == Path("/some/where")
+    assert find_root() == Path("/some/where")
+    assert find_root("cache") == tmp_path / "cache"
+    assert find_root("~/cache") == Path.home() / "cache"
     monkeypatch.setenv("VIDSTYLE_CACHE", "")
-    assert default_root().name in ("vidstyle", "Cache")
+    assert find_root().name in ("vidstyle", "Cache")
+
+
+@pytest.mark.parametrize("name", ["", "file", "file/cache"])
+def test_what_cannot_be_the_cache_folder_is_one_line(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    with pytest.raises(InputError, match="name a folder") as caught:
+        find_root(name)
+    assert "\n" not in str(caught.value)
+    if name:
+        monkeypatch.setenv("VIDSTYLE_CACHE", name)
+        with pytest.raises(InputError, match="VIDSTYLE_CACHE"):
+            find_root()

@@ -104,7 +104,7 @@ def base(path: str) -> str:
 @cache_option
 @json_option
 def du(by: str, cache_dir: Path | None, as_json: bool) -> None:
-    """Say how large the cache is, by stage or by movie. The total is of all files, whatever they are."""
+    """Say how large the cache is, by stage or by movie. The total is of all files that vidstyle has made there."""
     from vidstyle.store import size_text
 
     contents = look(cache_root(cache_dir))

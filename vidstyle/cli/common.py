@@ -18,7 +18,19 @@ from vidstyle.cli.values import Size
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-PATH = click.Path(path_type=Path)
+
+class FileName(click.Path):
+    """A name of a file or folder. An empty one, as of a variable that is not set, would mean the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises click's usage error for an empty name."""
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = FileName(path_type=Path)
+PATH_AS_WRITTEN = FileName()  # with the / at the end that means a folder
 KEPT_AT_MOST = 32 << 20  # bytes of one allocation
 
 
@@ -58,10 +70,10 @@ def quiet_option(command: Command) -> Command:
 
 
 def cache_root(cache_dir: Path | None) -> Path:
-    """The cache folder that was asked for, else the default."""
-    from vidstyle.store import default_root
+    """The cache folder that was asked for, else the default. InputError where it cannot be one."""
+    from vidstyle.store import find_root
 
-    return cache_dir.expanduser().absolute() if cache_dir else default_root()
+    return find_root(cache_dir)
 
 
 def print_json(document: Any) -> None:

@@ -13,6 +13,7 @@ import click
 from vidstyle import config
 from vidstyle.cli.common import (
     PATH,
+    PATH_AS_WRITTEN,
     cache_limit_option,
     cache_option,
     cache_root,
@@ -50,7 +51,7 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
          "More than one are blended. Options after commas: weight, scale (pictures), at=TIME, mask=FILE, "
          "name (in a file of several)",
 )  # fmt: skip
-@click.option("-o", "--output", type=click.Path(),
+@click.option("-o", "--output", type=PATH_AS_WRITTEN,
               help="The movie, picture or folder (with a /) of PNGs to write  [default: MOVIE-STYLE here]")  # fmt: skip
 @overwrite_option
 @click.option("--method", type=click.Choice(list(config.METHODS)), default=None,

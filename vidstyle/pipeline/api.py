@@ -17,7 +17,7 @@ from vidstyle.pipeline.request import Request, request_from_plain, request_to_pl
 from vidstyle.pipeline.run import run
 from vidstyle.pipeline.studio import Studio
 from vidstyle.pipeline.timing import time_left, unpainted
-from vidstyle.store import Job, NoStore, Store, check_replaceable, default_limit, default_root, parse_size
+from vidstyle.store import Job, NoStore, Store, check_replaceable, default_limit, find_root, parse_size
 from vidstyle.store.contents import old_layouts
 
 Path_ = str | os.PathLike[str]
@@ -66,10 +66,10 @@ def stylize(
     plain = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in settings.items()}
     table = {"movie": os.fspath(movie), "output": os.fspath(output), "styles": styles, **plain}
     request = request_from_plain(with_method(table))
-    root = default_root() if cache_dir is None else Path(cache_dir)
     limit = parse_size(cache_limit) if isinstance(cache_limit, str) else cache_limit
     monitor = Monitor(progress, should_stop)
-    return perform(request, root if use_cache else None, monitor, lambda path: overwrite, limit)
+    root = find_root(cache_dir) if use_cache else None
+    return perform(request, root, monitor, lambda path: overwrite, limit)
 
 
 def perform(

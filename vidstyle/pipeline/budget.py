@@ -63,7 +63,7 @@ class Budget:
             if self.used + spare <= self.limit:
                 break
             self.remove(file)
-        remove_empty_layouts(contents)
+        remove_empty_layouts(self.store.root)
         self.look_at = 0
         if written and self.used + self.step > self.limit:
             self.look_at = self.used + spare  # nothing more is to be found soon

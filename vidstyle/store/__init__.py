@@ -31,12 +31,12 @@ from vidstyle.store.folders import check_replaceable, numbered_files
 from vidstyle.store.job import Job, running_jobs
 from vidstyle.store.keys import content_key, file_digest, files_digest
 from vidstyle.store.nowhere import NoStore
+from vidstyle.store.root import find_root
 from vidstyle.store.sizes import default_limit, parse_size, size_text
 from vidstyle.store.store import (
     Artifact,
     Shelf,
     Store,
-    default_root,
     frame_name,
     pair_name,
     parse_frame_name,
@@ -67,7 +67,6 @@ __all__ = [
     "decode_json",
     "decode_mask",
     "default_limit",
-    "default_root",
     "discard",
     "encode_arrays",
     "encode_flow",
@@ -76,6 +75,7 @@ __all__ = [
     "encode_mask",
     "file_digest",
     "files_digest",
+    "find_root",
     "frame_name",
     "frame_to_float",
     "mask_to_float",

@@ -1,4 +1,7 @@
-"""What lies in a cache folder: by shelf, what nobody can use any more, and everything else.
+"""What lies in a cache folder: by shelf, what nobody can use any more, and everything else that we have made there.
+
+The folder may be one of the user's that holds other things, whatever they are called: what is not ours by its name and
+place is neither looked into nor counted.
 
 Looks at names and sizes alone, one folder at a time, so that hundreds of thousands of artifacts are listed in
 seconds. What other processes remove meanwhile is no error.
@@ -16,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.store.atomic import is_abandoned, is_temporary, store_error
+from vidstyle.store.job import Job
+from vidstyle.store.keys import is_key, memo_files
+from vidstyle.store.root import TAG
 from vidstyle.store.store import ABOUT, LAYOUT, is_artifact, is_set_aside
 
 #: Stages by what their artifacts cost to make again: the first are missed least.
 CHEAP_FIRST = ("decode", "consistency", "flow", "stylize", "encode", "scan")
 _LAYOUT = re.compile(r"v(\d+)")
-_KEY = re.compile(r"[0-9a-f]{2,64}")  # or its beginning
 _OURS = int(LAYOUT[1:])
 
 SET_ASIDE, UNFINISHED, OLD_LAYOUT = "set aside", "unfinished", "older layout"
@@ -70,48 +75,52 @@ class Contents:
     shelves: list[ShelfContents] = field(default_factory=list)
     leftovers: list[Leftover] = field(default_factory=list)
     newer: list[str] = field(default_factory=list)  # folders of layouts that a newer vidstyle has made
-    bytes: int = 0  # of all files, whatever they are
+    bytes: int = 0  # of all files that are ours
 
 
 def read_contents(root: Path) -> Contents:
     """Look through a cache folder; an empty one where there is none. StoreError if it cannot be read."""
     contents = Contents(root)
-    for entry in entries(root):
-        layout = _LAYOUT.fullmatch(entry.name)
-        if entry.name == LAYOUT:
-            for folder in shelf_folders(root):
-                contents.shelves.append(_read_shelf(folder, contents))
-        elif layout is not None and int(layout[1]) < _OURS and is_layout(entry):
-            contents.leftovers += [Leftover(Path(file.path), size(file), OLD_LAYOUT) for file in files_below(entry)]
+    for number, layout in _layouts(root):
+        if number == _OURS:
+            contents.shelves = [_read_shelf(folder, contents) for folder in shelf_folders(layout)]
+            continue
+        files = [file for folder in shelf_folders(layout) for file in files_below(folder)]
+        contents.bytes += sum(map(size, files))
+        if number < _OURS:
+            contents.leftovers += [Leftover(Path(file.path), size(file), OLD_LAYOUT) for file in files]
         else:
-            if layout is not None:
-                contents.newer.append(entry.name)
-            for file in files_below(entry):
+            contents.newer.append(layout.name)
+    jobs = Job.list(root)
+    beside = [root / TAG, *memo_files(root / "digests"), *(file for job in jobs for file in job.files)]
+    contents.bytes += sum(map(size, beside))
+    for folder in (root, root / "digests", *(job.folder for job in jobs)):
+        for file in entries(folder):
+            if is_abandoned(file) and not file.is_dir(follow_symlinks=False):
+                contents.leftovers.append(Leftover(Path(file.path), size(file), UNFINISHED))
                 contents.bytes += size(file)
-                if layout is None and is_abandoned(file):
-                    contents.leftovers.append(Leftover(Path(file.path), size(file), UNFINISHED))
-    contents.bytes += sum(leftover.bytes for leftover in contents.leftovers if leftover.why == OLD_LAYOUT)
     return contents
 
 
 def old_layouts(root: Path) -> list[str]:
     """The names of folders that an older vidstyle has made, and that are not used any more."""
-    found = ((entry, _LAYOUT.fullmatch(entry.name)) for entry in entries(root))
-    return [e.name for e, layout in found if layout is not None and int(layout[1]) < _OURS and is_layout(e)]
+    return [layout.name for number, layout in _layouts(root) if number < _OURS]
 
 
-def is_layout(folder: os.DirEntry[str]) -> bool:
-    """Whether all that lies in a folder may be shelves of a cache: others call folders of their own v1, too."""
-    keys = [key.name for stage in entries(Path(folder.path)) for key in entries(Path(stage.path))]
-    return bool(keys) and all(_KEY.fullmatch(key) for key in keys)
+def _layouts(root: Path) -> Iterator[tuple[int, Path]]:
+    """The folders of layouts and their numbers, where there are shelves in them: people call folders v1, too."""
+    for entry in entries(root):
+        layout = _LAYOUT.fullmatch(entry.name)
+        if layout is not None and any(shelf_folders(Path(entry.path))):
+            yield int(layout[1]), Path(entry.path)
 
 
-def shelf_folders(root: Path) -> Iterator[Path]:
-    """The folders of all shelves, in order of their names."""
-    for stage in entries(root / LAYOUT):
-        for beginning in entries(Path(stage.path)):
-            for key in entries(Path(beginning.path)):
-                if key.is_dir(follow_symlinks=False):
+def shelf_folders(layout: Path) -> Iterator[Path]:
+    """The folders of all shelves of a layout, in order of their names; whatever else lies there is not ours."""
+    for stage in entries(layout):
+        for start in entries(stage) if stage.name in CHEAP_FIRST else ():
+            for key in entries(start):
+                if is_key(key.name) and key.name[:2] == start.name and key.is_dir(follow_symlinks=False):
                     yield Path(key.path)
 
 
@@ -174,7 +183,7 @@ def remove_if_empty(folder: Path) -> int:
     return freed
 
 
-def entries(folder: Path) -> list[os.DirEntry[str]]:
+def entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     """What is in a folder, by name; nothing where there is no such folder."""
     try:
         with os.scandir(folder) as found:
@@ -182,7 +191,7 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise store_error(error, folder) from error
+        raise store_error(error, Path(folder)) from error
 
 
 def files_below(top: os.DirEntry[str] | Path) -> Iterator[os.DirEntry[str]]:
@@ -194,8 +203,8 @@ def files_below(top: os.DirEntry[str] | Path) -> Iterator[os.DirEntry[str]]:
         yield from files_below(entry)
 
 
-def size(file: os.DirEntry[str]) -> int:
-    """Bytes of a file; 0 if it has gone."""
+def size(file: os.DirEntry[str] | Path) -> int:
+    """Bytes of a file; 0 if it is not there."""
     try:
         return file.stat(follow_symlinks=False).st_size
     except OSError:

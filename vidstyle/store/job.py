@@ -23,13 +23,16 @@ from typing import IO, Any
 from vidstyle.errors import InputError, StoreError
 from vidstyle.store.atomic import atomic_write, is_alive, printable, store_error
 from vidstyle.store.codecs import decode_json, encode_json
+from vidstyle.store.root import make_root
 
 _VERSION = 1
 _FILE = "job.json"
 _MAY_REPLACE = "may-replace"
 _USES = "uses.json"
 _LOCK = "lock"
+_FILES = (_FILE, _MAY_REPLACE, _USES, _LOCK)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,80}")
+_MADE = re.compile(r"[a-z0-9-]+-[0-9a-f]{6,64}")  # an id as ``Job.create`` makes it
 _POLL_SECONDS = 0.1
 # Whoever looks whether a job is running holds its lock for a moment.
 _LOOK_SECONDS = 0.3
@@ -87,6 +90,11 @@ class Job:
         return self.folder / _FILE
 
     @property
+    def files(self) -> list[Path]:
+        """All files that the job has made in its folder."""
+        return [self.folder / name for name in _FILES if (self.folder / name).is_file()]
+
+    @property
     def may_replace(self) -> bool:
         """Whether the job was allowed to replace a file that had its output's name, and has not done so yet."""
         return (self.folder / _MAY_REPLACE).exists()
@@ -106,6 +114,7 @@ class Job:
             document["cache_limit"] = self.cache_limit
         text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False)
         try:
+            make_root(self.root)
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise store_error(error, self.root) from error
@@ -138,7 +147,7 @@ class Job:
     def list(cls, root: Path, report: Callable[[str], None] | None = None) -> list[Job]:
         """All jobs, the latest first. Damaged ones are left out, and reported in one line each."""
         dated: list[tuple[float, Job]] = []
-        for file in (root / "jobs").glob(f"*/{_FILE}"):
+        for file in _files(root, _FILE):
             try:
                 dated.append((file.stat().st_mtime, cls.load(root, file.parent.name)))
             except (OSError, StoreError, InputError) as error:
@@ -250,13 +259,18 @@ def _holder(file: IO[bytes]) -> tuple[int | None, str | None]:
     return None, None
 
 
+def _files(root: Path, name: str) -> list[Path]:
+    """The files of this name in all folders that are called as jobs are: others may have a folder ``jobs``, too."""
+    return sorted(file for file in (root / "jobs").glob(f"*/{name}") if _MADE.fullmatch(file.parent.name))
+
+
 def _below(folder: Path, root: Path) -> str:
     return folder.relative_to(root).as_posix()
 
 
 def running_jobs(root: Path) -> list[Job]:
     """The jobs that some process works on now, also those whose files are damaged."""
-    found = (Job(root, file.parent.name, {}) for file in sorted((root / "jobs").glob(f"*/{_LOCK}")))
+    found = (Job(root, file.parent.name, {}) for file in _files(root, _LOCK))
     return [job for job in found if job.is_running]
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Sequence
 from enum import Enum
@@ -17,8 +18,10 @@ from typing import Any
 
 from vidstyle.errors import InputError, StoreError
 from vidstyle.store.atomic import atomic_write, printable
+from vidstyle.store.root import make_root
 
 KEY_LENGTH = 32
+_KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 # Raised only when the way in which keys are made changes, which empties every cache.
 _KEY_FORMAT = 1
 _CHUNK = 1 << 20
@@ -42,6 +45,11 @@ def content_key(stage: str, version: int, settings: object, inputs: Sequence[str
         raise TypeError(f"settings must be a frozen dataclass or None, not {type(settings).__name__}")
     document = [_KEY_FORMAT, stage, version, _canonical(settings, "settings"), list(inputs)]
     return hashlib.sha256(_as_json(document)).hexdigest()[:KEY_LENGTH]
+
+
+def is_key(name: str) -> bool:
+    """Whether ``content_key`` may have given this."""
+    return _KEY.fullmatch(name) is not None
 
 
 def _as_json(document: object) -> bytes:
@@ -88,10 +96,10 @@ def _changed_fields(settings: Any, where: str) -> dict[str, Any]:
 def file_digest(path: Path, memo: Path | None = None) -> str:
     """The sha256, 64 hex digits, of a file's bytes.
 
-    With a ``memo`` folder it is remembered by absolute path, size, modification time and inode, so that a
-    large movie is read once. What changed within the last two seconds, or while it was read, is not
-    remembered. A memo that is damaged or cannot be written is no error. InputError if the file cannot be
-    read.
+    With a ``memo`` folder, in the cache's, it is remembered by absolute path, size, modification time and
+    inode, so that a large movie is read once. What changed within the last two seconds, or while it was read,
+    is not remembered. A memo that is damaged or cannot be written is no error. InputError if the file cannot
+    be read.
     """
     try:
         before = path.stat()
@@ -150,5 +158,21 @@ def _remember(memo: Path, path: Path, stat: os.stat_result, digest: str) -> None
     identity = _identity(path, stat)
     entry = {"file": identity, "sha256": digest, "check": _check_digit(identity, digest)}
     with contextlib.suppress(OSError, StoreError):
-        memo.mkdir(parents=True, exist_ok=True)
+        make_root(memo.parent)
+        memo.mkdir(exist_ok=True)
         atomic_write(_memo_file(memo, path), _as_json(entry))
+
+
+def memo_files(memo: Path) -> list[Path]:
+    """The files of a ``memo`` folder, by their names."""
+    with contextlib.suppress(OSError):
+        return sorted(path for path in memo.iterdir() if path.suffix == ".json" and is_key(path.stem))
+    return []
+
+
+def is_memo(path: Path) -> bool:
+    """Whether a file of a ``memo`` folder is ours, by what it holds."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        entry = json.loads(path.read_bytes())
+        return isinstance(entry, dict) and set(entry) == {"file", "sha256", "check"}
+    return False

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
+import os
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidstyle.errors import StoreError
 from vidstyle.store.atomic import store_error
 from vidstyle.store.contents import (
-    OLD_LAYOUT,
-    Contents,
     ShelfContents,
-    files_below,
     last_first,
     missed_least,
+    old_layouts,
     read_contents,
     remove_if_empty,
+    shelf_folders,
     size,
 )
-from vidstyle.store.job import running_jobs
+from vidstyle.store.job import Job, running_jobs
+from vidstyle.store.keys import is_memo, memo_files
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def prune(root: Path, criteria: Criteria, dry_run: bool = False) -> Pruned:
     for leftover in contents.leftovers:
         _remove(leftover.path, leftover.bytes, leftover.why, pruned, dry_run)
     if not dry_run:
-        remove_empty_layouts(contents)
+        remove_empty_layouts(root)
     for shelf in missed_least(filter(criteria.choose, contents.shelves)):
         if criteria.to is not None and pruned.left <= criteria.to:
             break
@@ -94,11 +93,7 @@ def prune(root: Path, criteria: Criteria, dry_run: bool = False) -> Pruned:
         else:
             _empty(shelf, criteria.to, pruned, dry_run)
     if criteria.everything:
-        for path, kind in _beside(root, {job.id for job in running}):
-            for file in files_below(path):
-                _count(kind, size(file), pruned)
-            if not dry_run:
-                shutil.rmtree(path, ignore_errors=True)
+        _empty_beside(root, {job.id for job in running}, pruned, dry_run)
     return pruned
 
 
@@ -112,13 +107,16 @@ def _empty(shelf: ShelfContents, to: int | None, pruned: Pruned, dry_run: bool) 
         pruned.left -= remove_if_empty(shelf.folder)
 
 
-def _beside(root: Path, running: set[str]) -> Iterator[tuple[Path, str]]:
-    """What lies beside the shelves: jobs that do not run, and digests."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        for folder in sorted((root / "jobs").iterdir()):
-            if folder.name not in running:
-                yield folder, "jobs"
-    yield root / "digests", "digests"
+def _empty_beside(root: Path, running: set[str], pruned: Pruned, dry_run: bool) -> None:
+    """Remove what lies beside the shelves: jobs that do not run, and digests."""
+    jobs = [job for job in Job.list(root) if job.id not in running]
+    digests = [file for file in memo_files(root / "digests") if is_memo(file)]
+    for kind, files in (("jobs", [file for job in jobs for file in job.files]), ("digests", digests)):
+        for file in files:
+            _remove(file, size(file), kind, pruned, dry_run)
+    if not dry_run:
+        for folder in (*(job.folder for job in jobs), root / "jobs", root / "digests"):
+            _remove_if_empty(folder)
 
 
 def _remove(path: Path, length: int, kind: str, pruned: Pruned, dry_run: bool) -> None:
@@ -127,16 +125,20 @@ def _remove(path: Path, length: int, kind: str, pruned: Pruned, dry_run: bool) -
             path.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"cannot remove {path.name}: {store_error(error, path.parent)}") from error
-    _count(kind, length, pruned)
-
-
-def _count(kind: str, length: int, pruned: Pruned) -> None:
     pruned.freed[kind].add(length)
     pruned.left -= length
 
 
-def remove_empty_layouts(contents: Contents) -> None:
-    """Remove the folders of older layouts, whose files have gone as leftovers."""
-    old = (leftover.path for leftover in contents.leftovers if leftover.why == OLD_LAYOUT)
-    for name in {path.relative_to(contents.root).parts[0] for path in old}:
-        shutil.rmtree(contents.root / name, ignore_errors=True)
+def remove_empty_layouts(root: Path) -> None:
+    """Remove the folders of older layouts, as far as their files have gone as leftovers."""
+    for name in old_layouts(root):
+        for shelf in list(shelf_folders(root / name)):
+            for folder, _, _ in os.walk(shelf, topdown=False):
+                _remove_if_empty(Path(folder))
+            for above in shelf.parents[:3]:
+                _remove_if_empty(above)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()

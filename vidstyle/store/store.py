@@ -2,7 +2,7 @@
 
 ::
 
-    <root>/CACHEDIR.TAG                            backup programs leave the folder out
+    <root>/CACHEDIR.TAG                            backup programs leave the folder out, if it is a cache alone
     <root>/v2/<stage>/<key[:2]>/<key>/about.json   for people: what made this; its time: when it was used last
     <root>/v2/<stage>/<key[:2]>/<key>/00000/00000042            frame 42
     <root>/v2/<stage>/<key[:2]>/<key>/00000/00000042-00000041   the pair 42 -> 41
@@ -27,20 +27,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import platformdirs
-
 from vidstyle.errors import StoreError
 from vidstyle.store.artifact import CorruptArtifact, Meta, read_artifact, read_meta, write_artifact
 from vidstyle.store.atomic import atomic_write, is_temporary, printable, store_error, sweep
 from vidstyle.store.background import Background
 from vidstyle.store.codecs import Codec
+from vidstyle.store.root import make_root
 
 T = TypeVar("T")
 
 LAYOUT = "v2"
-_CACHEDIR_TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
-# This folder is a cache of vidstyle. Everything in it can be made again, at the price of time.
-"""
 _STAGE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _KEY = re.compile(r"[0-9a-f]{8,64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -49,12 +45,6 @@ _PAIR = re.compile(r"([0-9]{8})-([0-9]{8})")
 _SHARDED = re.compile(r"([0-9]{5})[0-9]{3}(?![0-9])")
 _CORRUPT = re.compile(r"\.corrupt-[0-9]+$")
 ABOUT = "about.json"
-
-
-def default_root() -> Path:
-    """The cache's folder: $VIDSTYLE_CACHE, else the platform's folder for caches."""
-    named = os.environ.get("VIDSTYLE_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("vidstyle", appauthor=False))
 
 
 def frame_name(frame: int) -> str:
@@ -170,9 +160,7 @@ class Store:
         """
         try:
             if not self._prepared:
-                self.root.mkdir(parents=True, exist_ok=True)
-                if not (self.root / "CACHEDIR.TAG").exists():
-                    atomic_write(self.root / "CACHEDIR.TAG", _CACHEDIR_TAG)
+                make_root(self.root)
                 self._prepared = True
             elif not self.root.is_dir():
                 # The disk was unplugged: do not go on below its mount point, on another disk.
