@@ -133,6 +133,26 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     assert [line for line in lines if "scanning" not in line] == lines[-1:]
 
 
+@pytest.mark.parametrize("where", ["movie", "style", "output"])
+def test_what_may_not_be_looked_into_is_bad_input(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looked, locked = Path.stat, tmp_path / "locked"
+    locked.mkdir()
+
+    def stat(self: Path, **options: bool) -> os.stat_result:
+        if self.parent == locked:  # as for anybody but root
+            raise PermissionError(13, "Permission denied", str(self))
+        return looked(self, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    named = {"movie": MOVIE, "style": STYLE, "output": tmp_path / "out.mp4", where: locked / "a.mp4"}
+    with pytest.raises(SystemExit) as stop:
+        main(["stylize", str(named["movie"]), "--style", str(named["style"]), "-o", str(named["output"]), "-q"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2 and "ermission" in line and str(locked) in line
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("12.5", 12.5), ("4s", 4), ("1:02.5", 62.5), ("1:02:03", 3723), ("0", 0)]
 )

@@ -74,9 +74,34 @@ def test_a_single_frame_has_no_error(done: Work) -> None:
     assert measure(done, "--end", "0.01").stdout.splitlines()[1].split()[-2:] == ["–", "–"]
 
 
+def test_the_plot_is_checked_before_anything_is_measured(
+    done: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_yet(*_: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr("vidstyle.pipeline.compare.compare", not_yet)
+    movie, link, mine = TINY.read_bytes(), tmp_path / "link.png", tmp_path / "mine.png"
+    link.symlink_to(done.output)
+    mine.write_text("mine")
+    for plot, options, says in (
+        (tmp_path / "no folder" / "plot.png", (), "no such folder"),
+        (tmp_path, ("-y",), "no name of a picture"),
+        (TINY, ("-y",), "no name of a picture"),
+        (link, ("-y",), "replace the stylized movie"),
+        (done.style, ("-y", "--style", done.style), "replace the style itself"),
+        (mine, (), "add -y"),
+        (mine, ("-n",), "add -y"),
+    ):
+        with pytest.raises((InputError, OutputError), match=says):
+            measure(done, "--plot", plot, *options)
+    assert TINY.read_bytes() == movie and mine.read_text() == "mine"
+    monkeypatch.undo()
+    measure(done, "--plot", mine, "-y", "--end", "0.1")
+    assert Image.open(mine).format == "PNG"
+
+
 def test_what_does_not_work_is_one_line(done: Work, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="give another file with --plot"):
-        measure(done, "--plot", tmp_path / "no folder" / "plot.png")
     with pytest.raises(InputError, match="--flow-weights is for"):
         measure(done, "--flow-weights", tmp_path / "raft.pth")
     with pytest.raises(InputError, match="scale must be more than 0"):

@@ -6,14 +6,17 @@ import json
 import shutil
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.cli.conftest import fails, job_of, look, plan_of
 from tests.pipeline.conftest import CUT, FRAMES, TINY, Work, contents
+from vidstyle.cli.inspect.show import Asked, show
 from vidstyle.errors import InputError, OutputError
 from vidstyle.store import pair_name
+from vidstyle.view.exhibits import Flow
 from vidstyle.view.shot_sheet import MAX_TILES, spread
 
 
@@ -44,7 +47,7 @@ def test_single_pictures_are_of_full_size(done: Work, tmp_path: Path, kind: str,
 def test_columns_shape_the_sheet(done: Work, tmp_path: Path) -> None:
     heights = []
     for columns in ("1", "7"):
-        name = look(done, tmp_path, "flow", "--columns", columns).stdout.splitlines()[0]
+        name = look(done, tmp_path, "flow", "--columns", columns, "-y").stdout.splitlines()[0]
         heights.append(Image.open(name).height)
     assert heights[0] > 7 * 800 > 800 > heights[1]
 
@@ -89,7 +92,8 @@ def test_forward_flow_is_the_other_pair(done: Work, tmp_path: Path) -> None:
 def test_a_job_is_found_by_id_output_and_movie(done: Work, tmp_path: Path) -> None:
     job = job_of(done)
     for name in (job.id, job.id[:7], str(done.output), str(TINY)):
-        assert json.loads(look(done, tmp_path, "mask", name, "--json", "--frame", "1").stdout)["job"] == job.id
+        found = look(done, tmp_path, "mask", name, "--json", "--frame", "1", "-y")
+        assert json.loads(found.stdout)["job"] == job.id
 
 
 def test_a_half_done_job_shows_what_is_there(copied: Work, tmp_path: Path) -> None:
@@ -128,10 +132,47 @@ def test_what_cannot_be_shown_is_one_line(done: Work, tmp_path: Path) -> None:
     assert "try 9" in fails(done, tmp_path, "mask", "--frame", str(CUT))
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="give another with -o"):
+    with pytest.raises(OutputError, match="cannot make the folder"):
         look(done, tmp_path / "file", "flow")
+    for name in ("a.gif", "a.png", "cuts.txt"):
+        assert "called like a file: name a folder" in fails(done, tmp_path / name, "flow")
+        assert not (tmp_path / name).exists()
     with pytest.raises(InputError, match="there is no job yet"):
         look(Work(tmp_path / "nothing", done.style), tmp_path, "flow")
+
+
+def test_pictures_are_replaced_only_if_that_is_granted(
+    done: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = [tmp_path / f"painted-flow-shot-00{shot}.png" for shot in (1, 2)]
+    for path in mine:
+        path.write_text("mine")
+    for options in ((), ("-n",)):
+        assert "painted-flow-shot-001.png exists: add -y" in fails(done, tmp_path, "flow", *options)
+    asked: list[str] = []
+
+    def answer(question: str, **_: object) -> bool:
+        asked.append(question)
+        return False
+
+    monkeypatch.setattr("vidstyle.cli.common.sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(click, "confirm", answer)
+    with pytest.raises(OutputError, match="add -y"):
+        show(Flow, Asked(None, tmp_path, (), None, False, False, False, None, done.cache))
+    assert asked == [f"{mine[0]} and 1 more exist. Replace them?"]
+    assert [path.read_text() for path in mine] == ["mine"] * 2
+    look(done, tmp_path, "flow", "-y")
+    assert all(Image.open(path) for path in mine)
+
+
+def test_pictures_are_not_put_among_those_of_the_movie(done: Work, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(2):
+        Image.new("RGB", (32, 32)).save(folder / f"{number}.png")
+    work = Work(tmp_path / "work", done.style)
+    work.paint(folder, method="none", style=(), stylize={})
+    assert "one more picture of the movie" in fails(work, folder, "frames")
 
 
 def test_a_long_shot_is_spread_over_the_sheet() -> None:

@@ -68,6 +68,9 @@ def test_what_does_not_go_together(done: Work, tmp_path: Path) -> None:
     assert "try 9" in fails(done, tmp_path, "flow", *folder, "--frame", str(CUT))
     with pytest.raises(click.UsageError, match="go with --export"):
         look(done, tmp_path, "flow", "--both")
+    look(done, tmp_path, "flow", *folder, "--frame", "3")
+    assert "exists: add -y" in fails(done, tmp_path, "flow", *folder)
+    look(done, tmp_path, "flow", *folder, "--frame", "3", "-y")
     (tmp_path / "file").touch()
     assert "cannot make the folder" in fails(done, tmp_path, "flow", "--export", str(tmp_path / "file" / "below"))
     with pytest.raises(InputError, match=r"beyond 512 pixels; write \.flo"):

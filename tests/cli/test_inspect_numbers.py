@@ -90,7 +90,7 @@ def test_the_plot_is_one_picture(done: Work, tmp_path: Path) -> None:
     assert result.stdout.splitlines() == [str(tmp_path / "painted-flow-plot.png")]
     assert [file.name for file in tmp_path.iterdir()] == ["painted-flow-plot.png"]
     assert Image.open(tmp_path / "painted-flow-plot.png").width == 1600
-    both = look(done, tmp_path, "flow", "--plot", "--table")
+    both = look(done, tmp_path, "flow", "--plot", "--table", "-y")
     assert "wrote" not in both.stdout and "painted-flow-plot.png" in both.stderr
     assert "leave out --frame" in fails(done, tmp_path, "flow", "--plot", "--frame", "3")
 

@@ -74,6 +74,14 @@ def test_cuts_go_into_a_file(done: Work, nothing: Work, tmp_path: Path) -> None:
     assert lines[0].startswith("# tiny.mp4") and lines[1:] == [str(CUT)]
     assert not list(tmp_path.glob("*.png"))
     assert "add -y" in fails(nothing, tmp_path, "shots", str(TINY), "--export", str(file))
+    movie = tmp_path / "movie.mp4"
+    shutil.copy(TINY, movie)
+    for name, says in ((movie, "replace the movie itself"), (tmp_path / "no/cuts.txt", "no such folder")):
+        assert says in fails(
+            Work(tmp_path / "new", done.style), tmp_path, "shots", str(movie), "--export", str(name), "-y"
+        )
+    assert not (tmp_path / "new" / "cache").exists()
+    assert movie.read_bytes() == TINY.read_bytes()
     look(nothing, tmp_path, "shots", str(TINY), "--export", str(file), "-y", "--cut-threshold", "99")
     assert file.read_text().splitlines() == lines[:1]
 

@@ -58,7 +58,10 @@ def test_the_left_side_is_the_movie_also_when_the_cache_has_no_frames(copied: Wo
 
 
 def test_nothing_is_replaced_unasked(done: Work, copied: Work, tmp_path: Path) -> None:
-    assert "replace the movie itself" in fails(done, TINY, "flow")
+    for name in (TINY, tmp_path / "link.mp4"):
+        if name != TINY:
+            name.symlink_to(TINY)
+        assert "replace the movie itself" in fails(done, name, "flow", "-y")
     before = done.output.read_bytes()
     assert "replace the painted movie itself" in fails(done, done.output, "flow", "-y")
     assert done.output.read_bytes() == before

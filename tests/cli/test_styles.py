@@ -140,6 +140,7 @@ def test_a_checkpoint_of_fast_neural_style_becomes_a_style(run: Any, checkpoint:
         (("show", "sea", "-o", "x.gif"), "x.gif is no name of a picture that can be written"),
         (("show", "sea", "-o", "x.png", "--on", "nowhere.jpg"), "no such picture"),
         (("show", "sea", "-o", "preview.jpg", "-n"), "exists: add -y to replace it"),
+        (("show", "sea", "--on", "preview.jpg", "-o", "preview.jpg", "-y"), "replace the picture itself"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

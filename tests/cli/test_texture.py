@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from tests.stylize.scene import encoder, style
 from vidstyle.cli import main
 from vidstyle.config import OptimizeSettings
-from vidstyle.errors import Interrupted
+from vidstyle.errors import InputError, Interrupted, OutputError
 from vidstyle.pipeline.events import Monitor, Progress
 from vidstyle.pipeline.texture import texture
 from vidstyle.stylize.style import StyleTerm
@@ -92,6 +93,24 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     assert says in said.err
     assert len(said.err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_output_is_checked_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    style = tmp_path / "style.jpg"
+    style.write_bytes(STYLE.read_bytes())
+    (tmp_path / "link.jpg").symlink_to(style)
+
+    def make(output: Path) -> None:
+        texture(style, output, SIZE, OptimizeSettings(), Monitor(), may_replace=lambda path: True, device="cpu")
+
+    for name in ("style.jpg", "link.jpg"):
+        with pytest.raises(InputError, match="replace the style itself"):
+            make(tmp_path / name)
+    # Also for root, who may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    with pytest.raises(OutputError, match="cannot be written to"):
+        make(tmp_path / "out.png")
+    assert style.read_bytes() == STYLE.read_bytes()
 
 
 def test_it_can_be_stopped_and_leaves_nothing(tmp_path: Path) -> None:

@@ -26,6 +26,11 @@ def folder(path: Path) -> Path:
     return path
 
 
+def link(path: Path, to: Path) -> Path:
+    path.symlink_to(to)
+    return path
+
+
 BAD: dict[str, Case] = {
     "no such movie": (lambda tmp: {"movie": tmp / "nowhere.mp4"}, InputError),
     "a folder as movie": (lambda tmp: {"movie": folder(tmp / "movies")}, InputError),
@@ -44,6 +49,21 @@ BAD: dict[str, Case] = {
     "unknown type": (lambda tmp: {"output": tmp / "out.xyz"}, OutputError),
     "no type": (lambda tmp: {"output": tmp / "painted"}, OutputError),
     "the movie as output": (lambda tmp: {"output": TINY, "overwrite": True}, InputError),
+    "a mask as output": (
+        lambda tmp: {
+            "style": {
+                "path": str(TINY.with_name("brushwork.jpg")),
+                "mask": str(write(tmp / "mask.mp4", TINY.read_bytes())),
+            },
+            "output": tmp / "mask.mp4",
+            "overwrite": True,
+        },
+        InputError,
+    ),
+    "a link to the movie as output": (
+        lambda tmp: {"output": link(tmp / "out.mp4", TINY), "overwrite": True},
+        InputError,
+    ),
     "unknown codec": (lambda tmp: {"encode": {"codec": "betamax"}}, OutputError),
     "unknown method": (lambda tmp: {"method": "magic"}, InputError),
     "unknown setting": (lambda tmp: {"stylize": {"iteration": 3}}, InputError),

@@ -176,7 +176,8 @@ def test_a_photo_that_cannot_be_read_is_left_out_and_said(here: Path) -> None:
     ("changes", "error", "says"),
     [
         ({"output": Path("mine.pth")}, OutputError, "end in .safetensors"),
-        ({"output": Path("nowhere/mine.safetensors")}, OutputError, "no folder"),
+        ({"output": Path("nowhere/mine.safetensors")}, OutputError, "no such folder"),
+        ({"output": Path("vgg.safetensors"), "encoder_weights": Path("vgg.safetensors")}, InputError, "weights itself"),
         ({"photos": Path("nowhere")}, InputError, "no folder nowhere"),
         ({"photos": Path("movies")}, InputError, "no pictures"),
         ({"videos": Path("nowhere")}, InputError, "no folder nowhere"),
@@ -187,8 +188,9 @@ def test_bad_input_is_said_before_any_step(
     here: Path, changes: dict[str, Any], error: type[Exception], says: str
 ) -> None:
     listener = Listener()
+    Path("vgg.safetensors").touch()
     with pytest.raises(error, match=says):
-        train(listener, **changes)
+        train(listener, **changes, may_replace=lambda path: True)
     assert listener.steps == []
 
 

@@ -58,6 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output has gone, as in `vidstyle status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except PermissionError as error:  # of what was named: the work itself says what it cannot read or write
+        click.echo(f"vidstyle: no permission for {error.filename}: allow it, or give another", err=True)
+        sys.exit(2)
     except OSError as error:  # what no part of the program expected of the disk
         click.echo(f"vidstyle: {error}", err=True)
         sys.exit(1)

@@ -6,15 +6,19 @@ import ctypes
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vidstyle.cli.values import Size
+
+if TYPE_CHECKING:
+    from vidstyle.cli.display import Display
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -67,6 +71,19 @@ def overwrite_option(command: Command) -> Command:
 
 def quiet_option(command: Command) -> Command:
     return click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors")(command)
+
+
+def may_replace(path: Path, overwrite: bool | None, display: Display, others: int = 0) -> bool:
+    """Whether an existing output may be replaced: as told, else as the user answers on a terminal.
+
+    ``others``: as many others that exist go with it.
+    """
+    if overwrite is not None or not sys.stdin.isatty():
+        return bool(overwrite)
+    display.clear()
+    with plain_interrupt():
+        question = f"{path} and {others} more exist. Replace them?" if others else f"{path} exists. Replace it?"
+        return click.confirm(question, err=True)
 
 
 def cache_root(cache_dir: Path | None) -> Path:

@@ -15,6 +15,8 @@ from vidstyle.cli.common import (
     cache_option,
     cache_root,
     json_option,
+    may_replace,
+    overwrite_option,
     print_json,
     print_table,
     quiet_option,
@@ -22,7 +24,6 @@ from vidstyle.cli.common import (
 )
 from vidstyle.cli.display import Display
 from vidstyle.cli.values import StyleValue, Time
-from vidstyle.errors import OutputError, StoreError
 
 if TYPE_CHECKING:
     from vidstyle.pipeline.compare import Comparison, Curves, Question
@@ -34,7 +35,8 @@ TITLES = {"warping_error": "warping error", "style": "style distance", "content"
 @click.argument("movie", type=PATH)
 @click.argument("stylized", type=PATH, nargs=-1, required=True)
 @click.option("--style", type=StyleValue(), help="The picture that was painted after: measures style and content too")
-@click.option("--plot", type=PATH, help="Draw every frame's numbers as curves into this PNG")
+@click.option("--plot", type=PATH, help="Draw every frame's numbers as curves into this picture")
+@overwrite_option
 @click.option("--start", type=Time(), help="Begin at this time of MOVIE: 12.5 or 1:02.5")
 @click.option("--end", type=Time(), help="End before this time")
 @click.option("--flow", "method", type=click.Choice(config.FLOW_METHODS), default="dis",
@@ -49,6 +51,7 @@ def compare(
     stylized: tuple[Path, ...],
     style: dict[str, Any] | None,
     plot: Path | None,
+    overwrite: bool | None,
     start: Fraction | None,
     end: Fraction | None,
     method: str,
@@ -64,6 +67,7 @@ def compare(
     Pictures in a folder are compared with the frames one by one.
     """
     from vidstyle.pipeline.compare import Question
+    from vidstyle.pipeline.images import check_picture
     from vidstyle.pipeline.request import Style
 
     question = Question(
@@ -76,7 +80,11 @@ def compare(
         end=end,
         device=device,
     )
-    comparison = measure(question, cache_root(cache_dir), quiet)
+    root = cache_root(cache_dir)
+    if plot is not None:
+        plot = plot.expanduser().absolute()
+        check_picture(plot, lambda path: may_replace(path, overwrite, Display(quiet)), question.inputs)
+    comparison = measure(question, root, quiet)
     if plot is not None:
         write_plot(plot, question, comparison)
     if as_json:
@@ -140,9 +148,10 @@ def document(question: Question, comparison: Comparison) -> dict[str, Any]:
 
 def write_plot(path: Path, question: Question, comparison: Comparison) -> None:
     """A panel for each thing measured, a curve for each movie."""
-    from vidstyle.store import atomic_write
+    from PIL import Image
+
+    from vidstyle.pipeline.images import save
     from vidstyle.view.plot import plot_curves
-    from vidstyle.view.png import encode_png
 
     curves = {"input": comparison.input}
     for name, values in comparison.movies:
@@ -155,8 +164,4 @@ def write_plot(path: Path, question: Question, comparison: Comparison) -> None:
     begin, _ = comparison.shots[0]
     cuts = [(comparison.times[first - begin], "cut") for first, _ in comparison.shots[1:]]
     picture = plot_curves(panels, title=f"{Path(question.movie).name}, painted", marks=cuts)
-    try:
-        atomic_write(path, encode_png(picture))
-    except StoreError as error:  # it speaks of the cache
-        reason = getattr(error.__cause__, "strerror", None) or error
-        raise OutputError(f"cannot write {path}: {reason}; give another file with --plot") from error
+    save(Image.fromarray(picture), path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle.cli.common import PATH, json_option, overwrite_option, print_json, print_table
+from vidstyle.cli.common import PATH, json_option, may_replace, overwrite_option, print_json, print_table
 
 if TYPE_CHECKING:
     from vidstyle.pipeline.styles import KnownStyle
@@ -56,7 +56,6 @@ def show(style: str, output: Path | None, picture: Path | None, overwrite: bool 
     Also of a file that is not added yet: NAME is a path then.
     """
     from vidstyle.cli.display import Display
-    from vidstyle.cli.stylize import may_replace
     from vidstyle.pipeline.own_styles import examine_style, write_picture
 
     if picture is not None and output is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from fractions import Fraction
 from pathlib import Path
@@ -19,8 +18,8 @@ from vidstyle.cli.common import (
     cache_root,
     json_option,
     let_threads_sleep,
+    may_replace,
     overwrite_option,
-    plain_interrupt,
     print_json,
     print_table,
     quiet_option,
@@ -254,15 +253,6 @@ def do(
         finally:
             display.clear()
     click.echo(output)
-
-
-def may_replace(path: Path, overwrite: bool | None, display: Display) -> bool:
-    """Whether an existing output may be replaced: as told, else as the user answers on a terminal."""
-    if overwrite is not None or not sys.stdin.isatty():
-        return bool(overwrite)
-    display.clear()
-    with plain_interrupt():
-        return click.confirm(f"{path} exists. Replace it?", err=True)
 
 
 def show_plan(request: Request, root: Path | None, as_json: bool, quiet: bool) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from vidstyle import config
-from vidstyle.cli.common import PATH, overwrite_option, quiet_option, stop_on_signals
+from vidstyle.cli.common import PATH, may_replace, overwrite_option, quiet_option, stop_on_signals
 from vidstyle.cli.display import Display
-from vidstyle.cli.stylize import may_replace
 from vidstyle.cli.values import Dimensions, Levels
 
 DEFAULTS = config.OptimizeSettings()

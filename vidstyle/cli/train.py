@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from vidstyle.cli.common import PATH, overwrite_option, quiet_option, stop_on_signals
+from vidstyle.cli.common import PATH, may_replace, overwrite_option, quiet_option, stop_on_signals
 from vidstyle.cli.display import Display
-from vidstyle.cli.stylize import may_replace
 
 STEPS, STEPS_EACH = 3000, 700  # for one style, and for each further one
 

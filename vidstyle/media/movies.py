@@ -10,7 +10,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from vidstyle.errors import InputError
-from vidstyle.media.pictures import Pictures, is_pictures, is_still, probe_pictures, read_pictures, scan_pictures
+from vidstyle.media.pictures import (
+    Pictures,
+    is_pictures,
+    is_still,
+    probe_pictures,
+    read_pictures,
+    scan_pictures,
+    shown,
+)
 from vidstyle.media.probe import Movie
 from vidstyle.media.probe import probe as probe_file
 from vidstyle.media.read import neighbours
@@ -25,7 +33,10 @@ def probe(path: Path | str, rate: Fraction | None = None) -> Movie:
     `rate` (frames per second) is for pictures alone. Raises InputError, in one line, for what is no movie.
     """
     path = Path(path).absolute()
-    movie: Movie = probe_pictures(path, rate) if is_pictures(path) else probe_file(path)
+    try:
+        movie: Movie = probe_pictures(path, rate) if is_pictures(path) else probe_file(path)
+    except OSError as error:  # a folder that may not be searched or listed, a name that is too long
+        raise InputError(f"{shown(path)} cannot be read: {error.strerror or error}; name another") from error
     if rate is not None and not (path.is_dir() or is_still(path)):
         raise InputError(f"--fps is for pictures: the frames of {path.name!r} have times of their own; leave it out")
     return movie

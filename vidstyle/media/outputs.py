@@ -65,17 +65,22 @@ def check_output(name: str | Path) -> None:
         kind = f"the type {ending!r}" if ending else "a name without an ending"
         known = ", ".join(known for known in WRITERS if known != FOLDER)
         raise OutputError(f"cannot write {kind}; name the output {known}, or end it in / for a folder of PNGs")
+    check_place(path)
+    if path.is_dir() and ending != FOLDER:
+        raise OutputError(f"{shown(path)} is a folder; name a file, or end the name in / for a folder of PNGs")
+    if ending == FOLDER and path.exists() and not path.is_dir():
+        raise OutputError(f"{shown(path)} is a file; name a folder, or leave out the / at the end")
+
+
+def check_place(path: Path) -> None:
+    """Raises OutputError, before any work, if nothing could be written under this name, whatever its kind."""
     try:
-        _check_place(path, ending == FOLDER)
+        _check_place(path)
     except OSError as error:  # a folder that may not be searched, a name that is too long
         raise OutputError(f"cannot write {shown(path)}: {error.strerror}; choose another name or folder") from None
 
 
-def _check_place(path: Path, as_folder: bool) -> None:
-    if path.is_dir() and not as_folder:
-        raise OutputError(f"{shown(path)} is a folder; name a file, or end the name in / for a folder of PNGs")
-    if as_folder and path.exists() and not path.is_dir():
-        raise OutputError(f"{shown(path)} is a file; name a folder, or leave out the / at the end")
+def _check_place(path: Path) -> None:
     if not path.parent.is_dir():
         raise OutputError(f"no such folder: {shown(path.parent)}; make it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):

@@ -47,6 +47,13 @@ class Question:
     end: Fraction | None = None
     device: str = "auto"
 
+    @property
+    def inputs(self) -> list[tuple[str, str | None]]:
+        """What is read: what each file is, and its path; None for what is not given."""
+        style = None if self.style is None else self.style.path
+        painted = [(f"stylized movie {path}", path) for path in self.stylized]
+        return [("movie", self.movie), *painted, ("style", style), ("flow's weights", self.flow_weights)]
+
 
 @dataclass(frozen=True)
 class Curves:

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from vidstyle.errors import InputError, OutputError, write_error
 from vidstyle.media import PICTURE_ENDINGS, as_seen
-from vidstyle.pipeline.outputs import check_file
+from vidstyle.pipeline.outputs import Inputs, check_file
 from vidstyle.store import printable, publish, temporary_path
 
 # A scan of a painting may be huge; strokes are never finer than the frame, and memory is.
@@ -45,11 +45,11 @@ def read_image(path: Path) -> NDArray[np.float32]:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) / np.float32(255)
 
 
-def check_picture(output: Path, may_replace: Callable[[Path], bool]) -> None:
-    """Raise OutputError where a picture of this name cannot be written, or may not replace what is there."""
+def check_picture(output: Path, may_replace: Callable[[Path], bool], inputs: Inputs) -> None:
+    """As ``check_file``, for a picture."""
     if output.suffix.lower() not in PICTURE_ENDINGS:
         raise OutputError(f"{output.name} is no name of a picture that can be written: {', '.join(PICTURE_ENDINGS)}")
-    check_file(output, "picture", may_replace)
+    check_file(output, "picture", may_replace, inputs)
 
 
 def save(picture: Image.Image, output: Path) -> None:

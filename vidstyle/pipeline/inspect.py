@@ -110,6 +110,11 @@ class Inspection:
         error = warping_error(current, previous, torch.from_numpy(flow), torch.from_numpy(mask_to_float(mask)))
         return None if math.isnan(error) else error
 
+    @property
+    def inputs(self) -> list[tuple[str, str | None]]:
+        """What the job reads, and the movie that it painted: what each is, and its path."""
+        return [*self.plan.request.inputs, ("painted movie", self.plan.request.output)]
+
     def has_original(self, frame: int) -> bool:
         """By its name alone: damage shows when it is read."""
         return self.plan.stages.decode.has(frame_name(frame))

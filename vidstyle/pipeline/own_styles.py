@@ -109,8 +109,9 @@ def write_picture(name: str, output: Path, picture: Path | None, may_replace: Ca
         InputError, WeightsError: style or picture cannot be used. OutputError: the output cannot be written.
     """
     output = output.expanduser().absolute()
-    check_picture(output, may_replace)
-    loaded = load_file(find_file(name))
+    file = find_file(name)
+    check_picture(output, may_replace, [("style", file), ("picture", picture)])
+    loaded = load_file(file)
     own = name if is_bare(name) else loaded.names[0]
     preview = loaded.previews.get(own)
     if picture is None and preview is not None:

@@ -21,14 +21,12 @@ from vidstyle.config import (
 )
 from vidstyle.errors import InputError
 from vidstyle.media import (
-    PICTURE_ENDINGS,
     Movie,
     Pictures,
     Timeline,
     check_count,
     check_output,
     check_settings,
-    is_folder,
     probe,
     scan,
     working_size,
@@ -41,6 +39,7 @@ from vidstyle.pipeline.devices import choose_device
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.masks import Mask, is_picture
+from vidstyle.pipeline.outputs import check_apart
 from vidstyle.pipeline.request import Request
 from vidstyle.pipeline.scenes import cut_frames
 from vidstyle.pipeline.stages import (
@@ -99,7 +98,7 @@ def make_plan(request: Request, store: Store, monitor: Monitor, may_scan: bool =
         InputError, OutputError, WeightsError: something that was asked for cannot be used.
     """
     check_output(request.output)
-    check_apart(request)
+    check_apart(Path(request.output), request.inputs)
     movie = probe(Path(request.movie), request.fps)
     size = working_size(movie, request.width, request.height)
     if may_scan:
@@ -150,21 +149,6 @@ def find_mask(path: Path, digest: str, store: Store, monitor: Monitor) -> Mask:
         return Mask(path, digest)
     movie = probe(path)
     return Mask(path, digest, movie, load_timeline(store, movie, digest, None, monitor, may_scan=True))
-
-
-def check_apart(request: Request) -> None:
-    """Raise InputError if the output would replace, or be taken for, what it is made from."""
-    output, movie = Path(request.output).resolve(), Path(request.movie).resolve()
-    if output == movie or output in movie.parents:
-        raise InputError("the output would replace the movie itself: give another name with -o")
-    if movie.is_dir() and output.parent == movie and output.suffix.lower() in PICTURE_ENDINGS:
-        raise InputError("the output would be one more picture of the movie: give another folder with -o")
-    for style in request.styles:
-        if is_bare(style.path):
-            continue
-        path = Path(style.path).resolve()
-        if output == path or (output in path.parents and is_folder(request.output)):
-            raise InputError(f"the output would replace the style {style.path}: give another name with -o")
 
 
 def assemble(

@@ -124,6 +124,15 @@ class Request:
             raise InputError("--encoder-weights is for pictures as styles: a trained style takes no encoder")
 
     @property
+    def inputs(self) -> list[tuple[str, str | None]]:
+        """What is read: what each file or folder is, and its path; None for what is not given."""
+        named = [(f"style {style.path}", style.path) for style in self.styles if not is_bare(style.path)]
+        masks = [(f"mask {style.mask}", style.mask) for style in self.styles]
+        start = None if self.start_style is None or is_bare(self.start_style) else self.start_style
+        weights = [("encoder's weights", self.encoder_weights), ("flow's weights", self.flow_weights)]
+        return [("movie", self.movie), *named, *masks, ("start style", start), *weights, ("flow", self.flow_from)]
+
+    @property
     def is_part(self) -> bool:
         """Whether a range was asked for, not the whole movie."""
         return self.start is not None or self.end is not None

@@ -47,7 +47,7 @@ def texture(
     """
     output = output.expanduser().absolute()
     check_size(size)
-    check_picture(output, may_replace)
+    check_picture(output, may_replace, [("style", style), ("encoder's weights", encoder_weights)])
     picture = torch.from_numpy(read_image(style))
     where = choose_device(device)
     weights = find_weights(settings.encoder, encoder_weights, monitor.note)

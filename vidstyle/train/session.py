@@ -18,7 +18,7 @@ from vidstyle.nets.weights import file_sha256
 from vidstyle.pipeline.devices import choose_device, training_precision
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image, save
-from vidstyle.pipeline.outputs import check_file
+from vidstyle.pipeline.outputs import Inputs, check_file
 from vidstyle.pipeline.styles import as_name
 from vidstyle.store import printable, sweep
 from vidstyle.train.checkpoint import begin_anew, read_checkpoint
@@ -76,7 +76,8 @@ def train(
     def granted(path: Path) -> bool:
         return (own and is_written_by(path, checkpoint, monitor)) or may_replace(path)
 
-    check_output(output, granted)
+    inputs = [*((f"painting {path}", path) for path in paintings), ("encoder's weights", encoder_weights)]
+    check_output(output, granted, inputs)
     pictures = {name: torch.from_numpy(read_image(path)) for name, path in named(paintings).items()}
     where = choose_device(device)
     weights = find_weights(encoder, encoder_weights, monitor.note)
@@ -179,11 +180,11 @@ def named(paintings: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def check_output(output: Path, may_replace: Callable[[Path], bool]) -> None:
-    """Raise OutputError where a file of styles of this name cannot be made, or may not replace what is there."""
+def check_output(output: Path, may_replace: Callable[[Path], bool], inputs: Inputs) -> None:
+    """As ``check_file``, for a file of styles."""
     if output.suffix.lower() != ".safetensors":
         raise OutputError(f"{output.name} is no name of a file of styles: let it end in .safetensors")
-    check_file(output, "file", may_replace)
+    check_file(output, "file", may_replace, inputs)
 
 
 def read_footage(photos: Path, videos: Path | None, monitor: Monitor) -> Footage:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from vidstyle.cli.common import PATH, cache_option, json_option
+from vidstyle.cli.common import PATH, cache_option, json_option, overwrite_option
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,7 +26,6 @@ def several(*options: Callable[[Command], Command]) -> Callable[[Command], Comma
     return add
 
 
-replace_option = click.option("-y", "overwrite", is_flag=True, help="Replace a file that exists")
 columns_option = click.option("--columns", type=click.IntRange(1, 24), help="Pictures in a row  [default: as fits]")
 frame_option = click.option(
     "--frame", "frames", type=int, multiple=True, help="Only this frame, and its picture in full size; repeatable"
@@ -34,7 +33,7 @@ frame_option = click.option(
 
 inspect_options = several(
     cache_option,
-    replace_option,
+    overwrite_option,
     json_option,
     click.option("--video", is_flag=True, help="Write a video of it beside the movie; no sheets"),
     click.option("--table", is_flag=True, help="Print a line of numbers for each frame; no sheets"),
@@ -121,7 +120,7 @@ def frames(**given: Any) -> None:
 @click.option("--export", "export_to", type=PATH, metavar="FILE", help="Write the cuts, for --scenes; no pictures")
 @click.option("--cut-threshold", type=float, help="Change that makes a cut, 0 to 100  [default: the job's, or 10]")
 @json_option
-@replace_option
+@overwrite_option
 @cache_option
 def shots(**given: Any) -> None:
     """The shots of a job or a movie, why each begins, and its first and last frame.

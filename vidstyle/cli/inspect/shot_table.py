@@ -8,13 +8,14 @@ from typing import Any
 import click
 import numpy as np
 
-from vidstyle.cli.common import cache_root, print_json
+from vidstyle.cli.common import cache_root, may_replace, print_json
 from vidstyle.cli.display import Display
-from vidstyle.cli.inspect.gallery import make_folder, writing
+from vidstyle.cli.inspect.gallery import check_files, make_folder, writing
 from vidstyle.cli.inspect.show import aligned
-from vidstyle.errors import InputError, OutputError
+from vidstyle.errors import InputError
 from vidstyle.pipeline.events import Monitor
-from vidstyle.pipeline.shot_list import ShotList, open_shots
+from vidstyle.pipeline.outputs import check_file
+from vidstyle.pipeline.shot_list import ShotList, find_request, open_shots
 from vidstyle.store import atomic_write, printable
 from vidstyle.view.exhibits import join
 from vidstyle.view.png import encode_png
@@ -32,17 +33,20 @@ def show_shots(
     export_to: Path | None,
     cut_threshold: float | None,
     as_json: bool,
-    overwrite: bool,
+    overwrite: bool | None,
     cache_dir: Path | None,
 ) -> None:
     """Print the table, write what was asked for."""
     if cut_threshold is not None and not 0 < cut_threshold <= 100:
         raise InputError(f"--cut-threshold is more than 0 and at most 100, not {cut_threshold:g}")
-    if export_to is not None and export_to.exists() and not overwrite:
-        raise OutputError(f"{export_to} exists: add -y to replace it, or give another name")
+    root = cache_root(cache_dir)
     display = Display()
     monitor = Monitor(display)
-    found = open_shots(cache_root(cache_dir), job_or_movie, monitor, cut_threshold)
+    request = find_request(root, job_or_movie)
+    inputs = [*request.inputs, ("painted movie", request.output or None)]
+    if export_to is not None:
+        check_file(export_to.absolute(), "file", lambda path: may_replace(path, overwrite, display), inputs)
+    found = open_shots(root, job_or_movie, monitor, cut_threshold)
     display.clear()
     if not as_json:  # before the pictures, which take longer
         for line in aligned(rows(found)):
@@ -54,6 +58,7 @@ def show_shots(
         files.append(str(export_to))
     if not table and export_to is None:
         make_folder(output)
+        check_files([output / name for name in sheet_names(found)], inputs, overwrite, display)
         files = draw(found, output, columns, monitor)
     display.clear()
     if as_json:
@@ -122,19 +127,22 @@ def draw(found: ShotList, folder: Path, columns: int | None, monitor: Monitor) -
     """Sheets with each shot's first and last frame; their names."""
     files = []
     total = len(found.shots)
-    for begin in range(0, total, PER_SHEET):
+    for begin, name in zip(range(0, total, PER_SHEET), sheet_names(found), strict=True):
         chosen = found.shots[begin : begin + PER_SHEET]
         numbers = range(begin + 1, begin + 1 + len(chosen))
         labels = [label(found, number, shot) for number, shot in zip(numbers, chosen, strict=True)]
         title = f"{found.name}, shots {numbers[0]} to {numbers[-1]} of {total}\nFirst and last frame of each."
-        page = f"-{begin // PER_SHEET + 1:02d}" if total > PER_SHEET else ""
-        name = f"{found.name}-shots{page}.png"
         pairs = ends(found, chosen, begin, monitor)
         sheet = contact_sheet(pairs, labels, columns or (None if len(pairs) > 8 else 2), title=title)
         with writing(folder / name):
             atomic_write(folder / name, encode_png(sheet))
         files.append(str(folder / name))
     return files
+
+
+def sheet_names(found: ShotList) -> list[str]:
+    pages = -(-len(found.shots) // PER_SHEET)
+    return [f"{found.name}-shots{f'-{page:02d}' if pages > 1 else ''}.png" for page in range(1, pages + 1)]
 
 
 def label(found: ShotList, number: int, shot: tuple[int, int]) -> str:

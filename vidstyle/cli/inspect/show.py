@@ -10,14 +10,15 @@ import click
 
 from vidstyle.cli.common import cache_root, print_json
 from vidstyle.cli.display import Display
-from vidstyle.cli.inspect.gallery import Gallery, make_folder
+from vidstyle.cli.inspect.gallery import PLOT, Gallery, check_files, make_folder, picture_name, sheet_name
 from vidstyle.cli.inspect.survey import Survey
-from vidstyle.cli.inspect.video import check_video, write_video
+from vidstyle.cli.inspect.video import write_video
 from vidstyle.cli.jobs import find_job
 from vidstyle.errors import InputError
 from vidstyle.media import CONTAINERS
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.inspect import Inspection, open_inspection
+from vidstyle.store import frame_name
 from vidstyle.view.exhibits import Exhibit
 from vidstyle.view.numbers import summary
 
@@ -33,7 +34,7 @@ class Asked:
     table: bool
     video: bool
     as_json: bool
-    overwrite: bool
+    overwrite: bool | None
     cache_dir: Path | None
     plot: bool = False
 
@@ -69,6 +70,8 @@ def show(exhibit_of: Callable[[Inspection], Exhibit], asked: Asked, painting: bo
         raise InputError("a plot or a video is of all frames of the job: leave out --frame")
     video = video_path(asked, inspection, exhibit) if asked.wants_video else None
     make_folder(asked.folder)
+    pictures = [asked.folder / name for name in picture_names(asked, inspection, exhibit)]
+    check_files([*pictures, *([video] if video else [])], inspection.inputs, asked.overwrite, display)
     survey = Survey(inspection, exhibit, set(asked.frames), watcher(inspection, display, monitor))
     display.clear()
     if survey.is_empty:
@@ -116,9 +119,15 @@ def check_frames(pairs: bool, inspection: Inspection, frames: tuple[int, ...]) -
 
 def video_path(asked: Asked, inspection: Inspection, exhibit: Exhibit) -> Path:
     stem = Path(inspection.plan.request.output).stem
-    path = asked.output if asked.names_video else asked.folder / f"{stem}-{exhibit.name}.mp4"
-    check_video(path, inspection, asked.overwrite)
-    return path
+    return asked.output if asked.names_video else asked.folder / f"{stem}-{exhibit.name}.mp4"
+
+
+def picture_names(asked: Asked, inspection: Inspection, exhibit: Exhibit) -> list[str]:
+    """What the pictures are called that are asked for, before it is known which are in the cache."""
+    which = [PLOT] if asked.plot else []
+    if asked.wants_pictures:
+        which += map(frame_name, asked.frames) if asked.frames else map(sheet_name, range(len(inspection.shots)))
+    return [picture_name(inspection, exhibit, name) for name in which]
 
 
 def report(survey: Survey, gallery: Gallery, asked: Asked, display: Display) -> None:

@@ -8,24 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from vidstyle.cli.inspect.survey import Survey
-from vidstyle.errors import InputError, OutputError
-from vidstyle.media import check_output
 from vidstyle.pipeline.events import Monitor
-from vidstyle.pipeline.inspect import Inspection
 from vidstyle.pipeline.video import write_pictures
 from vidstyle.view.beside import Beside
-
-
-def check_video(path: Path, inspection: Inspection, overwrite: bool) -> None:
-    """Raise before any work where the video cannot or should not be written."""
-    request = inspection.plan.request
-    for name, kept in (("movie", request.movie), ("painted movie", request.output)):
-        if path.resolve() == Path(kept).resolve():
-            raise InputError(f"the video would replace the {name} itself: give another name with -o")
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists: add -y to replace it, or give another name with -o")
-    if path.parent.is_dir():  # else it is made
-        check_output(path)
 
 
 def write_video(survey: Survey, path: Path, monitor: Monitor) -> None:
