@@ -94,7 +94,7 @@ def test_what_is_missing_is_listed_as_json_too(monkeypatch: pytest.MonkeyPatch, 
     findings = by_name(document["findings"])
     assert document["can_paint"] is False
     assert [name for name, finding in findings.items() if finding["state"] == MISSING] == ["ffmpeg", "cache"]
-    assert str(tmp_path / "file") in findings["cache"]["found"] and "--cache-dir" in findings["cache"]["advice"]
+    assert str(tmp_path / "file") in findings["cache"]["found"] and "--cache-dir" in findings["cache"]["found"]
 
 
 def test_a_missing_ffmpeg_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
