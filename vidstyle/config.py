@@ -29,6 +29,18 @@ MRF_LAYERS = ("relu3_1", "relu4_1")
 #: What names of files end in that hold trained styles: ours, and checkpoints of PyTorch's.
 TRAINED_ENDINGS = (".safetensors", ".pth", ".pt", ".model")
 
+#: The longest side, in pixels, that a movie may be asked to be worked on at.
+MOST_SIDE = 32_768
+#: The latest time of a movie, and the longest to wait, in seconds: three years.
+MOST_SECONDS = 10**8
+MOST_STEPS = 1_000_000
+MOST_WEIGHT = 1e12  # of a loss: well inside of what 32 bits hold when it is squared
+MOST_PASSES = 100  # Ruder takes 15; what there is to paint, and to list, grows with them
+#: Seeds are numbers of 64 bits.
+SEEDS = (-(2**63), 2**63 - 1)
+#: What a style's weight and scale may be. No disk and no memory holds a painting of larger strokes.
+STYLE_WEIGHTS, STYLE_SCALES = (1e-6, 1e6), (0.01, 20.0)
+
 #: Of a network's numbers; auto: what is faster here.
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -46,6 +58,12 @@ class Cut:
 
     frame: int | None = None  # the first of a shot
     time: Fraction | None = None  # seconds from the movie's start
+
+    def __post_init__(self) -> None:
+        if self.frame is not None:
+            in_bounds("the frame of a cut", self.frame, 0, 10**9)
+        if self.time is not None:
+            in_bounds("the time of a cut", self.time, 0, MOST_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -87,10 +105,8 @@ class FlowSettings:
         one_of("--flow", self.method, FLOW_METHODS)
         one_of("--flow-preset", self.preset, DIS_PRESETS)
         one_of("--flow-precision", self.precision, ("float32", "bfloat16"))
-        if not 0.05 <= self.scale <= 1:
-            raise InputError(f"--flow-scale is at least 0.05 and at most 1, not {self.scale}")
-        if self.updates < 1:
-            raise InputError(f"--flow-updates must be at least 1, not {self.updates}")
+        in_bounds("--flow-scale", self.scale, 0.05, 1)
+        in_bounds("--flow-updates", self.updates, 1, 1000)
         for option, methods in _FLOW_OPTIONS.items():
             is_given = getattr(self, option) != self.__dataclass_fields__[option].default
             if is_given and self.method not in methods:
@@ -107,7 +123,8 @@ class ConsistencySettings:
     likeness: float = 6.0  # what looks the same to so many of 255 levels is trusted where flow is not sure; 0: nothing
 
     def __post_init__(self) -> None:
-        if self.minimum_filter < 0 or (self.minimum_filter and self.minimum_filter % 2 == 0):
+        in_bounds("[consistency] minimum_filter", self.minimum_filter, 0, 999)
+        if self.minimum_filter and self.minimum_filter % 2 == 0:
             raise InputError(f"[consistency] minimum_filter is an odd number of pixels or 0, not {self.minimum_filter}")
         if not 0 <= self.likeness <= 255:
             raise InputError(f"[consistency] likeness is at least 0 and at most 255, not {self.likeness}")
@@ -156,6 +173,15 @@ class OptimizeSettings:
     laplacian_weight: float = 0.0  # Lapstyle: keep the frame's edges and details
     keep_colors: str = "none"  # none; luminance: paint in grey; match: paint in styles of the frame's colours
 
+    _BOUNDS: ClassVar[dict[str, tuple[float, float]]] = {
+        **dict.fromkeys(("first_iterations", "iterations", "stop_window"), (1, MOST_STEPS)),
+        **dict.fromkeys(("content_weight", "style_weight", "temporal_weight", "tv_weight"), (0, MOST_WEIGHT)),
+        "laplacian_weight": (0, MOST_WEIGHT),
+        "stop_change": (0, 1),
+        "history": (1, 1000),
+        "seed": SEEDS,
+    }
+
     def __post_init__(self) -> None:
         one_of("--encoder", self.encoder, ("compact", "vgg19"))
         one_of("--pooling", self.pooling, ("max", "average"))
@@ -165,27 +191,22 @@ class OptimizeSettings:
         one_of("--init", self.init, ("warped", "previous", "content", "noise"))
         one_of("--keep-colors", self.keep_colors, ("none", "luminance", "match"))
         one_of("--style-loss", self.style_loss, STYLE_LOSSES)
-        for name in ("first_iterations", "iterations", "history", "stop_window"):
-            if getattr(self, name) < 1:
-                raise InputError(f"[stylize] {name} must be at least 1, not {getattr(self, name)}")
+        for name, (least, most) in self._BOUNDS.items():
+            in_bounds(f"[stylize] {name}", getattr(self, name), least, most)
         for name in ("content_layers", "style_layers"):
             if not getattr(self, name):
                 raise InputError(f"{name} needs at least one level; to do without it set its weight to 0")
             level_weights(name, getattr(self, name))
         self.check_passes()
-        if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"[stylize] learning_rate must be more than 0, not {self.learning_rate}")
-        weights = ("content_weight", "style_weight", "temporal_weight", "tv_weight", "laplacian_weight")
-        for name in (*weights, "stop_change"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"[stylize] {name} must be 0 or more, not {getattr(self, name)}")
+        if self.learning_rate is not None:
+            in_bounds("[stylize] learning_rate", self.learning_rate, 1e-9, 1000)
 
     def check_passes(self) -> None:
         """Raise InputError for offsets and passes that cannot be painted with."""
         if not self.offsets or min(self.offsets) < 1 or list(self.offsets) != sorted(set(self.offsets)):
             raise InputError("--long-term is a rising list of frames, such as 1,10,20,40")
-        if self.passes < 1:
-            raise InputError(f"--passes must be at least 1, not {self.passes}")
+        in_bounds("--long-term", self.offsets[-1], 1, 100_000)
+        in_bounds("--passes", self.passes, 1, MOST_PASSES)
         if self.passes > 1 and self.offsets != (1,):
             raise InputError("--long-term is for one pass: leave out --passes or --long-term")
         if self.temporal_pass is not None and not 2 <= self.temporal_pass <= self.passes:
@@ -245,8 +266,7 @@ class TransferSettings:
         for level in self.levels:
             one_of("--levels", level, self._LEVELS)
         for name, most in (("strength", 1.0), ("fusion", 0.95)):
-            if not 0 <= getattr(self, name) <= most:
-                raise InputError(f"--{name} is at least 0 and at most {most:g}, not {getattr(self, name)}")
+            in_bounds(f"--{name}", getattr(self, name), 0, most)
 
 
 @dataclass(frozen=True)
@@ -312,6 +332,10 @@ class EncodeSettings:
     crf: int | None = None  # None: the codec's own default of vidstyle
     preset: str | None = None
     pix_fmt: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.crf is not None:
+            in_bounds("--crf", self.crf, 0, 63)  # of most codecs the worst is less: ffmpeg says so
 
 
 #: The settings of any method.
@@ -398,8 +422,8 @@ def level_weights(setting: str, layers: tuple[str, ...]) -> dict[str, float]:
             weight = float(text) if equals else 1.0
         except ValueError:
             weight = 0.0
-        if not 0 < weight < float("inf"):
-            raise InputError(f"{setting}: the weight of {name} must be a number more than 0, not {text!r}")
+        if not 0 < weight <= MOST_WEIGHT:
+            raise InputError(f"{setting}: the weight of {name} must be a number more than 0, not {text[:40]!r}")
         if name in weights:
             raise InputError(f"{setting} names {name} twice")
         weights[name] = weight
@@ -410,3 +434,17 @@ def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
     """Raise InputError unless ``value`` is one of ``known``."""
     if value not in known:
         raise InputError(f"{option} is one of {', '.join(known)}; not {value!r}")
+
+
+def in_bounds(option: str, value: float | Fraction, least: float | Fraction, most: float | Fraction) -> None:
+    """Raise InputError unless ``least <= value <= most``."""
+    if not least <= value <= most:
+        raise InputError(f"{option} is at least {_text(least)} and at most {_text(most)}, not {_text(value)}")
+
+
+def _text(number: float | Fraction) -> str:
+    """A number as it goes into a message, however many digits it has."""
+    try:
+        return f"{float(number):.12g}"
+    except OverflowError:
+        return "a number of hundreds of digits"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -20,6 +21,12 @@ NAMES = {
     bool: "true or false",
     Fraction: "a time or ratio",
 }
+
+
+#: Numbers of 64 bits do for all settings.
+MOST = 2**63
+#: Digits above and below a ratio's line.
+MOST_DIGITS = 45
 
 
 def to_plain(value: Any) -> Any:
@@ -72,13 +79,30 @@ def convert(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list | tuple):
             raise InputError(f"{where} must be a list, not {value!r}")
         return tuple(convert(typing.get_args(kind)[0], item, where) for item in value)
+    if type(value) is int and abs(value) >= MOST:
+        raise InputError(f"{where} must be a number of at most {len(str(MOST))} digits")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind is Fraction and isinstance(value, int | float | str):
         try:
-            return Fraction(str(value))
+            return read_ratio(str(value))
         except (ValueError, ZeroDivisionError):
             pass
     elif type(value) is kind:
         return value
     raise InputError(f"{where} must be {NAMES[kind]}, not {value!r}")
+
+
+def read_ratio(text: str) -> Fraction:
+    """``"25"``, ``"0.1"``, ``"25/2"`` or ``"1e-3"``, exactly; ``to_plain`` of it is read again.
+
+    Raises:
+        ValueError, ZeroDivisionError: it is none, or takes more digits than ``MOST_DIGITS``: who writes 1e999999999
+            does not wait for its digits.
+    """
+    if len(text) > 2 * MOST_DIGITS + 2 or re.search(r"e[-+]?[\d_]{3}", text, re.IGNORECASE):
+        raise ValueError("too many digits")
+    ratio = Fraction(text)
+    if max(abs(ratio.numerator), ratio.denominator) >= 10**MOST_DIGITS:
+        raise ValueError("too many digits")
+    return ratio

@@ -20,6 +20,7 @@ from vidstyle.media import probe
 ROOT = Path(__file__).parents[2]
 MOVIE = ROOT / "sample_videos" / "tiny.mp4"
 STYLE = ROOT / "sample_videos" / "brushwork.jpg"
+MUCH = "9" * 400
 QUICK = ("--iterations", "1", "--first-iterations", "2", "--device", "cpu")
 
 
@@ -105,6 +106,27 @@ def test_ctrl_c_stops_after_the_frame_and_resume_goes_on(tmp_path: Path) -> None
         (("stylize", MOVIE, "--style", STYLE, "--encoder-weights", "text.mp4"), "text.mp4"),
         (("stylize", MOVIE, "-c", "none.toml"), "none.toml"),
         (("stylize", MOVIE, "-c", "bad.toml"), "iterations"),
+        (("stylize", MOVIE, "-c", "much.toml"), "much.toml"),
+        (("stylize", MOVIE, "--style", STYLE, "--scenes", "much.txt"), "much.txt, line 1"),
+        (("stylize", MOVIE, "--style", STYLE, "--scenes", "much.csv"), "much.csv, line 2"),
+        (("stylize", MOVIE, "--style", STYLE, "--within", MUCH + "m"), "--within is a time such as 90s"),
+        (("stylize", MOVIE, "--style", STYLE, "--iterations", MUCH), "[stylize] iterations"),
+        (("stylize", MOVIE, "--style", STYLE, "--width", MUCH), "width"),
+        (("stylize", MOVIE, "--style", STYLE, "--crf", MUCH), "crf"),
+        (("stylize", MOVIE, "--style", STYLE, "--fps", "1e5000"), "not a rate"),
+        (("stylize", MOVIE, "--style", STYLE, "--fps", "1e9999999999"), "not a rate"),
+        (("stylize", MOVIE, "--style", STYLE, "--end", MUCH), "not a time"),
+        (("stylize", MOVIE, "--style", f"{STYLE},at={MUCH}"), "not a time"),
+        (("stylize", MOVIE, "--style", STYLE, "--long-term", f"1,{MUCH}"), "not a list of frames"),
+        (("stylize", MOVIE, "--style", STYLE, "--cache-limit", MUCH + "G"), "no disk is larger"),
+        (("stylize", MOVIE, "--style", STYLE, "--passes", "100000000000"), "--passes is at least 1 and at most 100"),
+        (("stylize", MOVIE, "--style", MUCH), "File name too long"),
+        (("cache", "prune", "--older-than", MUCH + "w"), "not an age"),
+        (("texture", STYLE, "--scale", "1e9"), "--scale is at least"),
+        (("texture", STYLE, "--iterations", MUCH), "--iterations is at least"),
+        (("texture", STYLE, "--seed", MUCH), "--seed is at least"),
+        (("train", STYLE, "-o", "a.safetensors", "--photos", ".", "--steps", MUCH), "--steps is at least"),
+        (("train", STYLE, "-o", "a.safetensors", "--photos", ".", "--strokes", MUCH), "--strokes is at least"),
         (("resume",), "no job yet"),
         (("status", "none"), "no job"),
         (("paint",), "paint"),
@@ -121,6 +143,9 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     monkeypatch.setenv("VIDSTYLE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "text.mp4").write_text("no movie")
     (tmp_path / "empty.mp4").touch()
+    (tmp_path / "much.toml").write_text(f"[stylize]\niterations = {MUCH * 20}\n")
+    (tmp_path / "much.txt").write_text(f"{MUCH}s\n")
+    (tmp_path / "much.csv").write_text(f"Scene Number,Start Frame\n1,{MUCH}\n")
     (tmp_path / "bad.toml").write_text('styles = ["a.jpg"]\n[stylize]\niterations = "many"\n')
     with pytest.raises(SystemExit) as stop:  # in this process: a new one takes seconds to import torch
         main([str(argument) for argument in arguments])

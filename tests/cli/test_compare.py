@@ -104,5 +104,5 @@ def test_the_plot_is_checked_before_anything_is_measured(
 def test_what_does_not_work_is_one_line(done: Work, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--flow-weights is for"):
         measure(done, "--flow-weights", tmp_path / "raft.pth")
-    with pytest.raises(InputError, match="scale must be more than 0"):
+    with pytest.raises(InputError, match="scale is at least"):
         measure(done, "--style", f"{done.style},scale=0")

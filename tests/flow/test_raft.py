@@ -209,7 +209,7 @@ def test_downloads_are_torchvisions_files() -> None:
         ({"precision": "half", "method": "raft-small"}, "--flow-precision is one of"),
         ({"scale": 0.0}, "--flow-scale"),
         ({"scale": 1.5}, "--flow-scale"),
-        ({"method": "raft-small", "updates": 0}, "--flow-updates must be at least 1"),
+        ({"method": "raft-small", "updates": 0}, "--flow-updates is at least 1"),
     ],
 )
 def test_settings_that_make_no_sense(settings: dict[str, object], message: str) -> None:

@@ -354,7 +354,7 @@ def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "G", "20", "-1G", "1e9", "20X", "i", "5i", "1,5G"])
+@pytest.mark.parametrize("text", ["", "G", "20", "-1G", "1e9", "20X", "i", "5i", "1,5G", "9" * 400, "1000001T"])
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(InputError) as error:
         parse_size(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -63,5 +64,5 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except OSError as error:  # what no part of the program expected of the disk
         click.echo(f"vidstyle: {error}", err=True)
-        sys.exit(1)
+        sys.exit(2 if error.errno == errno.ENAMETOOLONG else 1)
     sys.exit(0)

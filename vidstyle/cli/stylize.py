@@ -203,7 +203,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         table = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise InputError(f"no such settings file: {path}") from None
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # of TOML, of UTF-8, of a number with thousands of digits
         raise InputError(f"{path} is not a settings file in TOML: {error}") from None
     for name in SECTIONS:
         if not isinstance(table.get(name, {}), dict):

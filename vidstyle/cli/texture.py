@@ -48,10 +48,12 @@ def texture(
 ) -> None:
     """Make a texture from STYLE: what it has everywhere, anew in every place."""
     from vidstyle.pipeline.events import Monitor
-    from vidstyle.pipeline.request import Style
     from vidstyle.pipeline.texture import texture as make
 
-    Style(str(style), scale=scale)  # says what is wrong with a scale
+    # By the names that they have here.
+    config.in_bounds("--scale", scale, *config.STYLE_SCALES)
+    config.in_bounds("--iterations", iterations, 1, config.MOST_STEPS)
+    config.in_bounds("--seed", seed, *config.SEEDS)
     settings = config.OptimizeSettings(
         first_iterations=iterations,
         style_loss=style_loss,

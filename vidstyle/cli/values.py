@@ -10,9 +10,25 @@ from typing import Any, ClassVar
 import click
 
 from vidstyle.errors import InputError
+from vidstyle.structure import read_ratio
 
 #: The options of a style, and what each is: a number, a time or a text.
+LONGEST_TIME = 40  # characters
 STYLE_OPTIONS = {"weight": "number", "scale": "number", "at": "time", "mask": "text", "name": "text"}
+
+
+def shortened(value: object) -> str:
+    """What was given, as it goes into a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:50]}…{text[-5:]}"
+
+
+def is_there(path: str) -> bool:
+    """Whether there is a file of this name; none has one that is too long."""
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
 
 
 class Time(click.ParamType):
@@ -25,8 +41,8 @@ class Time(click.ParamType):
         if isinstance(value, Fraction):
             return value
         match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)s?", value.strip())
-        if match is None:
-            self.fail(f"{value!r} is not a time: write seconds as 12.5, or 1:02.5", param, ctx)
+        if match is None or len(value) > LONGEST_TIME:
+            self.fail(f"{shortened(value)} is not a time: write seconds as 12.5, or 1:02.5", param, ctx)
         hours, minutes, seconds = (Fraction(part or 0) for part in match.groups())
         return hours * 3600 + minutes * 60 + seconds
 
@@ -40,8 +56,8 @@ class Offsets(click.ParamType):
         """Raises click's usage error for anything else."""
         if isinstance(value, list):
             return value
-        if not re.fullmatch(r"\d+(,\d+)*", value):
-            self.fail(f"{value!r} is not a list of frames: write 1,10,20,40", param, ctx)
+        if not re.fullmatch(r"\d{1,9}(,\d{1,9})*", value):
+            self.fail(f"{shortened(value)} is not a list of frames: write 1,10,20,40", param, ctx)
         return [int(number) for number in value.split(",")]
 
 
@@ -62,9 +78,9 @@ class Rate(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
         """Raises click's usage error for anything else."""
         try:
-            return Fraction(value)
+            return read_ratio(str(value))
         except (ValueError, ZeroDivisionError):
-            self.fail(f"{value!r} is not a rate: write frames per second as 25 or 30000/1001", param, ctx)
+            self.fail(f"{shortened(value)} is not a rate: write frames per second as 25 or 30000/1001", param, ctx)
 
 
 class Size(click.ParamType):
@@ -92,9 +108,9 @@ class Age(click.ParamType):
         """Raises click's usage error for anything else."""
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", value.strip().lower())
+        match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([mhdw])", value.strip().lower())
         if match is None:
-            self.fail(f"{value!r} is not an age: write it as 12h, 30d or 8w", param, ctx)
+            self.fail(f"{shortened(value)} is not an age: write it as 12h, 30d or 8w", param, ctx)
         return float(match[1]) * self.units[match[2]]
 
 
@@ -124,7 +140,7 @@ class StyleValue(click.ParamType):
         path = value
         options: dict[str, Any] = {}
         # Commas are allowed in file names: only what looks like an option at the end is one.
-        while (match := re.fullmatch(r"(.+),(\w+)=([^,]*)", path)) and not Path(path).exists():
+        while (match := re.fullmatch(r"(.+),(\w+)=([^,]*)", path)) and not is_there(path):
             path, name, text = match.groups()
             if name not in STYLE_OPTIONS:
                 self.fail(f"a style has no option {name!r}; it has {', '.join(STYLE_OPTIONS)}", param, ctx)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from vidstyle.config import METHODS, TRAINED_ENDINGS
 from vidstyle.errors import InputError
 from vidstyle.media import probe, working_size
 from vidstyle.pipeline.lengths import length_text, parse_length
-from vidstyle.structure import from_plain
+from vidstyle.structure import from_plain, read_ratio
 
 PATIENCE = 30 * 60
 """Seconds that painting may take where nothing else is said."""
@@ -87,10 +86,10 @@ def takes(method: str, settings: Any) -> bool:
 def estimates(table: Mapping[str, Any], methods: list[str]) -> dict[str, float]:
     """About how many seconds each method takes to paint the movie of a table."""
     fps = table.get("fps")
-    movie = probe(Path(table["movie"]).expanduser(), None if fps is None else Fraction(fps))
+    movie = probe(Path(table["movie"]).expanduser(), None if fps is None else read_ratio(str(fps)))
     width, height = working_size(movie, table.get("width"), table.get("height"))
     count = float(movie.frame_count_hint or 1)
-    start, end = (None if table.get(name) is None else float(Fraction(table[name])) for name in ("start", "end"))
+    start, end = (None if table.get(name) is None else float(read_ratio(str(table[name]))) for name in ("start", "end"))
     length = float(movie.duration or 0)
     if length and (start is not None or end is not None):
         count *= max(0.0, min(end or length, length) - (start or 0)) / length

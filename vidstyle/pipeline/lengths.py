@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from vidstyle.config import MOST_SECONDS
 from vidstyle.errors import InputError
 
 
@@ -13,14 +14,14 @@ def parse_length(text: str | float, option: str) -> float:
     InputError, one line that names the ``option``, for anything else.
     """
     if isinstance(text, int | float) and not isinstance(text, bool):
-        seconds = float(text)
+        seconds = text
     else:
-        match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", str(text).strip().lower())
+        match = re.fullmatch(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", str(text).strip().lower())
         hours, minutes, rest = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
-        seconds = 3600.0 * hours + 60 * minutes + rest
-    if not 0 < seconds < float("inf"):
-        raise InputError(f"{option} is a time such as 90s, 30m or 1h30m, not {text!r}")
-    return seconds
+        seconds = 3600 * hours + 60 * minutes + rest
+    if not 0 < seconds <= MOST_SECONDS:
+        raise InputError(f"{option} is a time such as 90s, 30m or 1h30m, not {str(text)[:40]!r}")
+    return float(seconds)
 
 
 def length_text(seconds: float) -> str:

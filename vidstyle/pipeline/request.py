@@ -13,8 +13,12 @@ from typing import Any
 from vidstyle.config import (
     BY_ENCODER,
     METHODS,
+    MOST_SECONDS,
+    MOST_SIDE,
     QUALITIES,
     RAFT_METHODS,
+    STYLE_SCALES,
+    STYLE_WEIGHTS,
     ConsistencySettings,
     EncodeSettings,
     FlowSettings,
@@ -24,6 +28,7 @@ from vidstyle.config import (
     ShotSettings,
     StyleSettings,
     StylizeSettings,
+    in_bounds,
     one_of,
     with_method_defaults,
     with_quality,
@@ -49,11 +54,10 @@ class Style:
     name: str | None = None  # in a file of several trained styles
 
     def __post_init__(self) -> None:
-        if self.at is not None and self.at < 0:
-            raise InputError(f"--style {self.path}: at must be 0 or more, not {self.at}")
-        for name in ("weight", "scale"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"--style {self.path}: {name} must be more than 0, not {getattr(self, name)}")
+        if self.at is not None:
+            in_bounds(f"--style {self.path}: at", self.at, 0, MOST_SECONDS)
+        in_bounds(f"--style {self.path}: weight", self.weight, *STYLE_WEIGHTS)
+        in_bounds(f"--style {self.path}: scale", self.scale, *STYLE_SCALES)
 
     @property
     def trained_name(self) -> str | None:
@@ -87,13 +91,13 @@ class Request:
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
-            value = getattr(self, name)
-            if value is not None and value < 16:
-                raise InputError(f"--{name} must be at least 16 pixels, not {value}")
-        if self.start is not None and self.start < 0:
-            raise InputError("--start must be 0 or more")
-        if self.fps is not None and not Fraction(1, 100) <= self.fps <= 1000:
-            raise InputError(f"--fps is at least 0.01 and at most 1000, not {float(self.fps):g}")
+            if (side := getattr(self, name)) is not None:
+                in_bounds(f"--{name}", side, 16, MOST_SIDE)
+        if self.fps is not None:
+            in_bounds("--fps", self.fps, Fraction(1, 100), 1000)
+        for name in ("start", "end"):
+            if (time := getattr(self, name)) is not None:
+                in_bounds(f"--{name}", time, 0, MOST_SECONDS)
         if self.end is not None and self.end <= (self.start or 0):
             raise InputError("--end must be later than --start")
         if not isinstance(self.stylize, NoneSettings) and not self.styles:

@@ -22,6 +22,7 @@ Value = TypeVar("Value")
 HEADER = "Scene Number"  # the first column of PySceneDetect's list
 TIMECODES = "Timecode List"  # what the line before it begins with, where it is there
 START = "Start Frame"
+LONGEST = 40  # characters of a time
 
 
 def read_scenes(path: Path) -> tuple[Cut, ...]:
@@ -46,6 +47,8 @@ def parse_cut(text: str) -> Cut:
     """A cut as people write it. ValueError for anything else."""
     if re.fullmatch(r"\d{1,9}", text):
         return Cut(frame=int(text))
+    if len(text) > LONGEST:
+        raise ValueError(f"a cut has at most {LONGEST} characters")
     match = re.fullmatch(r"(\d+(?:\.\d+)?)s", text) or re.fullmatch(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)", text)
     if match is None:
         raise ValueError("a cut is a frame (120), seconds (12.5s) or a timecode (0:01:02.5)")
@@ -57,14 +60,17 @@ def parse_cut(text: str) -> Cut:
 
 def _from_list(path: Path, lines: list[str]) -> tuple[Cut, ...]:
     skipped = 1 if lines[0].startswith(TIMECODES) else 0
-    rows = list(csv.reader(lines[skipped:]))
+    try:
+        rows = list(csv.reader(lines[skipped:]))
+    except csv.Error as error:
+        raise InputError(f"--scenes {printable(path)} is not a list of scenes: {error}") from None
     header = [name.strip() for name in rows[0]] if rows else []
     if START not in header:
         raise InputError(f"--scenes {printable(path)}: a list of scenes needs a column {START!r}")
     column = header.index(START)
 
     def start(row: list[str]) -> int:
-        if len(row) <= column or not row[column].strip().isdecimal():
+        if len(row) <= column or not re.fullmatch(r"\d{1,9}", row[column].strip()):
             raise ValueError(f"no number under {START!r}")
         return int(row[column])
 
@@ -80,8 +86,9 @@ def _each(path: Path, numbered: Iterable[tuple[int, T]], parse: Callable[[T], Va
     for number, text in numbered:
         try:
             found.append(parse(text))
-        except ValueError as error:
-            raise InputError(f"--scenes {printable(path)}, line {number}, {text!r}: {error}") from None
+        except (ValueError, InputError) as error:
+            shown = repr(text)[:60]
+            raise InputError(f"--scenes {printable(path)}, line {number}, {shown}: {error}") from None
     return found
 
 

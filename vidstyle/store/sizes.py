@@ -11,6 +11,8 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)(B?)\s*", re.IGNORECASE)
 _LEAST = 10**5  # bytes: whoever writes a smaller number without a unit means something else
 
+_MOST = 10**18  # bytes
+
 
 def parse_size(text: str) -> int:
     """Bytes: "20G" is 20·10⁹, "20Gi" 20·2³⁰, a number without a unit is bytes.
@@ -22,7 +24,9 @@ def parse_size(text: str) -> int:
         raise InputError(f"{text!r} is not a size: write it as 500M, 20G or 1.5T")
     unit = match[2].upper()
     factor = 1024 ** "KMGT".index(unit) * 1024 if match[3] else _UNITS[unit]
-    size = int(float(match[1]) * factor)
+    size = int(min(float(match[1]) * factor, _MOST + 1))
+    if size > _MOST:
+        raise InputError("no disk is larger than 1000000T: write the size as 500M, 20G or 1.5T")
     if not unit and size < _LEAST:
         raise InputError(f"{text} bytes are too few for a cache: give a unit, as in {text}G")
     return size

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle.config import PRECISIONS, one_of
+from vidstyle.config import PRECISIONS, in_bounds, one_of
 from vidstyle.errors import InputError, PaintError
 from vidstyle.flow.warp import backward_warp
 from vidstyle.nets.encoder import Encoder
@@ -51,9 +51,8 @@ class TrainSettings:
     precision: str = "auto"  # of activations and features: float32, bfloat16, or auto, which is what is faster here
 
     def __post_init__(self) -> None:
-        for name, (least, most) in RANGES.items():
-            if not least <= getattr(self, name) <= most:  # not a number is in no range
-                raise InputError(f"{option(name)} is at least {least} and at most {most}, not {getattr(self, name)}")
+        for name, bounds in RANGES.items():
+            in_bounds(option(name), getattr(self, name), *bounds)
         if self.crop % 16:
             raise InputError(f"--crop is a multiple of 16, not {self.crop}")
         one_of("--precision", self.precision, PRECISIONS)
