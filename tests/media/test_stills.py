@@ -11,8 +11,10 @@ import png
 import pytest
 from PIL import Image, ImageCms
 
-from vidstyle.media import probe, read_frames, scan
+from vidstyle.errors import InputError
+from vidstyle.media import probe, read_frames, scan, stills
 from vidstyle.media.stills import as_seen, in_srgb
+from vidstyle.pipeline import images
 from vidstyle.pipeline.images import read_image
 from vidstyle.pipeline.masks import read_picture
 
@@ -115,3 +117,38 @@ def test_grey_of_16_bits_is_scaled_and_not_cut_off(tmp_path: Path) -> None:
     np.testing.assert_allclose(style, np.broadcast_to(ramp / 65535, (3, 24, 32)), atol=0.5 / 255 + 1e-6)
     mask = read_picture(tmp_path / "deep.png", (32, 24))
     np.testing.assert_allclose(mask, ramp / 257, atol=0.5)
+
+
+@pytest.mark.parametrize("most", [400, 100])  # of the 768 pixels: where Pillow warns, and where it refuses
+@pytest.mark.filterwarnings("error")
+def test_pictures_may_be_larger_than_pillow_expects(most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture().save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+    assert read_image(tmp_path / "large.png").shape == (3, 24, 32)
+    assert read_picture(tmp_path / "large.png", (32, 24)).shape == (24, 32)
+    assert len(scan(probe(tmp_path / "large.png"))) == 1
+    assert most == Image.MAX_IMAGE_PIXELS  # a program that calls us has its own
+
+
+def test_absurd_pictures_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture().save(path := tmp_path / "large.png")
+    monkeypatch.setattr(stills, "MOST_PIXELS", 767)
+    for read in (read_image, probe, lambda path: read_picture(path, (32, 24))):
+        with pytest.raises(InputError, match=r"large.png has 32×24 pixels: give a picture of at most"):
+            read(path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P"])
+def test_huge_pictures_are_reduced_before_anything_else(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels = np.zeros((64, 160, 3), np.uint8)
+    levels[:, 80:] = 255
+    exif = Image.Exif()
+    exif[274] = 6  # turned
+    Image.fromarray(levels).convert(mode).save(tmp_path / "huge.png", exif=exif)
+    monkeypatch.setattr(images, "HUGE", 1000)
+    monkeypatch.setattr(images, "LONGEST_SIDE", 40)
+    found = read_image(tmp_path / "huge.png")
+    assert found.shape == (3, 40, 16)
+    assert found[:, :18].max() < 0.1 and found[:, 22:].min() > 0.9

@@ -16,7 +16,7 @@ from vidstyle.media.outputs import (
 from vidstyle.media.pictures import Pictures, picture_files
 from vidstyle.media.probe import AudioStream, Movie, SubtitleStream, working_size
 from vidstyle.media.shots import find_cuts, rises, shots
-from vidstyle.media.stills import as_seen
+from vidstyle.media.stills import as_seen, check_pixels, open_picture
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.write import MovieWriter, check_encoder
 from vidstyle.media.write_pictures import PICTURE_ENDINGS
@@ -36,6 +36,7 @@ __all__ = [
     "check_count",
     "check_encoder",
     "check_output",
+    "check_pixels",
     "check_place",
     "check_settings",
     "default_ending",
@@ -43,6 +44,7 @@ __all__ = [
     "find_cuts",
     "find_ffmpeg",
     "is_folder",
+    "open_picture",
     "open_writer",
     "picture_files",
     "probe",

@@ -25,7 +25,7 @@ from PIL import Image, UnidentifiedImageError
 from vidstyle.config import FPS
 from vidstyle.errors import InputError, MediaError
 from vidstyle.media.probe import Movie
-from vidstyle.media.stills import as_seen, has_profile
+from vidstyle.media.stills import as_seen, check_pixels, has_profile, open_picture, with_depth
 from vidstyle.media.timeline import Timeline
 
 SCORE_WIDTH = 256  # as in scan: the scores of pictures are those that a movie of them would have
@@ -68,7 +68,7 @@ def _format_of(path: Path) -> str | None:
     if not path.is_file():
         return None
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_picture(path, formats=FORMATS) as image:
             return image.format
     except UNREADABLE:
         return None
@@ -76,7 +76,7 @@ def _format_of(path: Path) -> str | None:
 
 def _pages_of(path: Path) -> int:
     """How many frames an animation has: 1 for what does not move."""
-    with Image.open(path, formats=FORMATS) as image:
+    with open_picture(path, formats=FORMATS) as image:
         return getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
 
 
@@ -231,7 +231,7 @@ def _decoded(movie: Pictures, first: int) -> Iterator[tuple[NDArray[Any], bool]]
         return
     (file,) = movie.files
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with open_picture(file, formats=FORMATS) as image:
             for number in range(first, len(movie.pts) - 1):
                 image.seek(number)
                 yield np.asarray(image.convert("RGB")), movie.has_alpha
@@ -252,7 +252,8 @@ class _Facts:
 def _decode(path: Path) -> tuple[NDArray[Any], _Facts]:
     """A picture, upright RGB (H, W, 3), uint8 or, where the file has more than 8 bits, uint16 over its full range."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_picture(path, formats=FORMATS) as image:
+            check_pixels(image, shown(path))
             if image.mode in ("I", "F") and not _is_deep(image):
                 raise InputError(f"{shown(path)} has 32 bits a pixel: save it with 8 or 16")
             facts = _Facts(
@@ -301,15 +302,6 @@ def _check_size(movie: Pictures, file: Path, pixels: NDArray[Any]) -> None:
             f"{shown(file)} is {width}×{height}, the pictures before it are {movie.width}×{movie.height}:"
             " all must have one size"
         )
-
-
-def with_depth(pixels: NDArray[Any], bit_depth: int) -> NDArray[Any]:
-    """In 8 bits (uint8) or 16 (uint16), each over its full range."""
-    if bit_depth == 8 * pixels.dtype.itemsize:
-        return pixels
-    if bit_depth == 16:
-        return pixels.astype(np.uint16) * np.uint16(257)
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _scaled(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

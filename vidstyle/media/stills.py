@@ -4,13 +4,42 @@ from __future__ import annotations
 
 import functools
 import io
+import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
+from vidstyle.errors import InputError
+
+MOST_PIXELS = 500_000_000  # of one picture, which take 2 GB
 TARGETS = {"RGBA": "RGBA", "RGB": "RGB", "L": "RGB", "CMYK": "RGB", "LAB": "RGB"}  # by the mode that is read
 SAME = 1  # levels: profiles that change no colour by more are sRGB's
+
+
+_opening = threading.Lock()
+
+
+def open_picture(path: Path, formats: tuple[str, ...] | None = None) -> Image.Image:
+    """``Image.open`` that neither warns of pictures of 90 megapixels nor refuses them at 180: scans are larger.
+
+    Call ``check_pixels`` before its pixels are asked for.
+    """
+    with _opening:
+        usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path, formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = usual
+
+
+def check_pixels(image: Image.Image, name: object) -> None:
+    """Raise InputError, which calls the picture ``name``, for more than ``MOST_PIXELS``."""
+    if image.width * image.height > MOST_PIXELS:
+        most = MOST_PIXELS // 10**6
+        raise InputError(f"{name} has {image.width}×{image.height} pixels: give a picture of at most {most} megapixels")
 
 
 def as_seen(image: Image.Image) -> Image.Image:
@@ -22,9 +51,18 @@ def in_8_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 bits scaled to 8, which Pillow itself would cut off; all others as they are."""
     if not image.mode.startswith("I;16"):
         return image
-    reduced = Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
+    reduced = Image.fromarray(with_depth(np.asarray(image), 8))
     reduced.info.update(image.info)
     return reduced
+
+
+def with_depth(pixels: NDArray[Any], bit_depth: int) -> NDArray[Any]:
+    """In 8 bits (uint8) or 16 (uint16), each over its full range."""
+    if bit_depth == 8 * pixels.dtype.itemsize:
+        return pixels
+    if bit_depth == 16:
+        return pixels.astype(np.uint16) * np.uint16(257)
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def in_srgb(image: Image.Image) -> Image.Image:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vidstyle.errors import MediaError
-from vidstyle.media.pictures import Pictures, with_depth
+from vidstyle.media.pictures import Pictures
 from vidstyle.media.probe import Movie
+from vidstyle.media.stills import with_depth
 from vidstyle.media.timeline import Timeline
 from vidstyle.media.write import scaled_aspect
 from vidstyle.media.writer import Writer

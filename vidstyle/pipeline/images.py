@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vidstyle.errors import InputError, OutputError, write_error
-from vidstyle.media import PICTURE_ENDINGS, as_seen
+from vidstyle.media import PICTURE_ENDINGS, as_seen, check_pixels, open_picture
 from vidstyle.pipeline.outputs import Inputs, check_file
 from vidstyle.store import printable, publish, temporary_path
 
 # A scan of a painting may be huge; strokes are never finer than the frame, and memory is.
 LONGEST_SIDE = 4096
+HUGE = 180_000_000  # pixels
+REDUCIBLE = ("L", "RGB", "RGBA", "CMYK")
 
 
 def read_image(path: Path) -> NDArray[np.float32]:
@@ -24,12 +26,13 @@ def read_image(path: Path) -> NDArray[np.float32]:
     says, transparency over white.
 
     Raises:
-        InputError: it is missing, or not a picture.
+        InputError: it is missing, not a picture, or too large.
     """
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
-            upright = as_seen(image).convert("RGBA")
+            check_pixels(image, path)
+            upright = as_seen(reduced(image)).convert("RGBA")
     except FileNotFoundError:
         raise InputError(f"no such picture: {path}") from None
     except IsADirectoryError:
@@ -43,6 +46,15 @@ def read_image(path: Path) -> NDArray[np.float32]:
     if min(pixels.shape[:2]) < 16:
         raise InputError(f"{path} is too small: give a picture of at least 16×16 pixels")
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) / np.float32(255)
+
+
+def reduced(image: Image.Image) -> Image.Image:
+    """A huge picture at a fraction of its size, still ``LONGEST_SIDE`` long: what follows takes several of its size."""
+    factor = max(image.size) // LONGEST_SIDE
+    if image.width * image.height <= HUGE or factor < 2 or image.mode not in REDUCIBLE:
+        return image
+    ImageOps.exif_transpose(image, in_place=True)  # a reduced picture may lack its EXIF
+    return image.reduce(factor)
 
 
 def check_picture(output: Path, may_replace: Callable[[Path], bool], inputs: Inputs) -> None:

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from vidstyle.errors import InputError
 from vidstyle.flow._cv2 import cv2
-from vidstyle.media import Movie, Timeline, as_seen
+from vidstyle.media import Movie, Timeline, as_seen, check_pixels, open_picture
 from vidstyle.pipeline.demand import Frames
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Mask:
 def is_picture(path: Path) -> bool:
     """Whether a mask is a picture that does not move. InputError where it cannot be read."""
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             return image.format not in ANIMATIONS or getattr(image, "n_frames", 1) == 1
     except FileNotFoundError:
         raise InputError(f"no such mask: {path}") from None
@@ -64,7 +64,8 @@ def is_picture(path: Path) -> bool:
 def read_picture(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     """A mask's picture at ``(width, height)``, ``(H, W)``. InputError where it is damaged."""
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
+            check_pixels(image, f"the mask {path}")
             return np.asarray(as_seen(image).convert("L").resize(size, Image.Resampling.BOX))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"the mask {path} cannot be read ({error})") from None
