@@ -17,6 +17,7 @@ from vidstyle.media import (
     Timeline,
     Writer,
     check_count,
+    check_encoder,
     check_output,
     default_ending,
     open_writer,
@@ -101,6 +102,26 @@ def test_nothing_unfinished_stays(movie: tuple[Movie, Timeline], tmp_path: Path,
             writer.write(np.zeros((64, 63, 3), np.uint8))
         writer.finish()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["out/", "out.png", "out.gif", "out.mp4"])
+def test_a_full_disk_is_one_line_that_says_where(movie: tuple[Movie, Timeline], small_disk: Path, name: str) -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    with (
+        pytest.raises(MediaError, match=rf"^no space left in {small_disk}: free some, or write elsewhere"),
+        open_writer(name, small_disk / name.rstrip("/"), *movie, (0, 1), (512, 512), crf=1) as writer,
+    ):
+        for _ in range(writer.passes):
+            writer.write(noise)
+        writer.finish()
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_pixel_format_that_the_encoder_does_not_take_is_refused(any_ffmpeg: str, tmp_path: Path) -> None:
+    for pix_fmt in ("rgb24", "nonsense"):
+        with pytest.raises(OutputError, match=rf"libx264 takes no --pix-fmt {pix_fmt}; it takes yuv420p, "):
+            check_encoder(tmp_path / "x.mp4", (64, 64), pix_fmt=pix_fmt)
+    check_encoder(tmp_path / "x.mp4", (64, 64), pix_fmt="yuv444p")
 
 
 def durations(path: Path) -> list[int]:

@@ -9,7 +9,6 @@ import av
 import av.error
 from numpy.typing import NDArray
 
-from vidstyle.errors import MediaError
 from vidstyle.media.process import Process
 
 PIPE_BUFFER = 1 << 20  # bytes handed to ffmpeg at once
@@ -37,7 +36,7 @@ class Feed:
         self._stream = stream
 
     def write(self, image: NDArray[Any], pts: int) -> None:
-        """Hands over a frame, shown from `pts` ticks on. MediaError where ffmpeg has gone."""
+        """Hands over a frame, shown from `pts` ticks on. What Process.failure says where ffmpeg has gone."""
         packet = av.Packet(image.tobytes())
         packet.stream = self._stream
         packet.time_base = self._time_base
@@ -47,10 +46,10 @@ class Feed:
             self._container.mux(packet)
         except (OSError, av.error.FFmpegError) as error:
             self._process.kill()
-            raise MediaError(f"ffmpeg ended while the movie was written: {self._process.tail()}") from error
+            raise self._process.failure("ffmpeg ended while the movie was written") from error
 
     def finish(self, doing: str) -> None:
-        """Says that there are no more, and waits; MediaError unless ffmpeg ends well."""
+        """Says that there are no more, and waits; what Process.failure says unless ffmpeg ends well."""
         try:
             self._container.close()
             self._process.stdin.close()

@@ -87,6 +87,14 @@ def encoders(program: Ffmpeg) -> frozenset[str]:
     return frozenset(words[1] for line in lines if len(words := line.split()) > 1)
 
 
+@functools.lru_cache(maxsize=8)
+def pixel_formats(program: Ffmpeg, encoder: str) -> tuple[str, ...]:
+    """Those that an encoder takes, as this ffmpeg says; ffmpeg puts another in the place of all others. None: any."""
+    said = _ask(program.path, "-hide_banner", "-h", f"encoder={encoder}")
+    match = re.search(r"Supported pixel formats: (.+)", said)
+    return tuple(match[1].split()) if match else ()
+
+
 class _Url(str):
     """ffmpeg-python tells its nodes apart by a hash of their text in UTF-8, which not every name of a file is."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -14,6 +15,8 @@ from typing import IO
 
 from vidstyle.errors import MediaError
 
+#: What the system calls a full disk, and so ffmpeg.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 TAIL_LINES = 4  # how many of ffmpeg's last lines an error carries
 GRACE_SECONDS = 5.0  # how long ffmpeg may take to end after it was asked to
 
@@ -38,6 +41,7 @@ class Process:
         except OSError as error:
             raise MediaError(f"could not start {arguments[0]}: {error}") from error
         self.error_lines = 0
+        self._full: int | None = None  # the error, where ffmpeg spoke of a full disk
         self._first = ""
         self._tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
         self._drain = threading.Thread(target=self._read_stderr, daemon=True)
@@ -51,6 +55,7 @@ class Process:
                 text = line.decode(errors="replace").strip()
                 self._first = self._first or text
                 self._tail.append(text)
+                self._full = next((number for number in FULL if os.strerror(number) in text), self._full)
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -79,10 +84,15 @@ class Process:
         return code
 
     def check(self, doing: str) -> None:
-        """Waits for the end; raises MediaError with ffmpeg's last lines unless it ended well."""
+        """Waits for the end; raises what ``failure`` says unless it ended well."""
         code = self.wait()
         if code != 0:
-            raise MediaError(f"ffmpeg failed while {doing} (exit {code}): {self.tail()}")
+            raise self.failure(f"ffmpeg failed while {doing} (exit {code})")
+
+    def failure(self, what: str) -> OSError | MediaError:
+        """Why it ended: OSError of a full disk, else MediaError: ``what``, and ffmpeg's last lines."""
+        said = self.tail()
+        return MediaError(f"{what}: {said}") if self._full is None else OSError(self._full, os.strerror(self._full))
 
     def kill(self) -> None:
         """Ends ffmpeg now, with whatever it started (a wrapper script may be in between)."""

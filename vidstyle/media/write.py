@@ -17,7 +17,7 @@ from vidstyle.errors import OutputError
 from vidstyle.media import colour
 from vidstyle.media.containers import THREADS, choose_encoder, container_of, encoder_settings
 from vidstyle.media.feed import Feed
-from vidstyle.media.ffmpeg import command, file_url, find_ffmpeg
+from vidstyle.media.ffmpeg import command, file_url, find_ffmpeg, pixel_formats
 from vidstyle.media.pictures import Pictures
 from vidstyle.media.probe import Movie
 from vidstyle.media.process import Process
@@ -281,12 +281,15 @@ def check_encoder(
     """Encode one grey frame to nowhere: raises OutputError, before any work, for settings that ffmpeg refuses."""
     program = find_ffmpeg()
     name, _ = choose_encoder(program, container_of(path), codec)
+    known = pixel_formats(program, name)
+    if pix_fmt is not None and known and pix_fmt not in known:
+        raise OutputError(f"{name} takes no --pix-fmt {pix_fmt}; it takes {', '.join(known)}")
     options = _encoder_options(name, crf, preset, pix_fmt)
     even = size[0] + size[0] % 2, size[1] + size[1] % 2
     grey = ffmpeg.input(f"color=gray:s={even[0]}x{even[1]}:d=1", f="lavfi")
     process = Process(command(program, ffmpeg.output(grey, "-", format="null", **{"frames:v": 1}, **options)))
     try:
         if process.wait() != 0:
-            raise OutputError(f"ffmpeg cannot encode with {name} and these settings: {process.head()}")
+            raise OutputError(f"ffmpeg cannot encode {size[0]}×{size[1]} with {name} as asked: {process.head()}")
     finally:
         process.kill()

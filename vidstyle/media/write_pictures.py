@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vidstyle.errors import MediaError
 from vidstyle.media.pictures import Pictures
 from vidstyle.media.probe import Movie
 from vidstyle.media.stills import with_depth
@@ -69,13 +68,9 @@ class PictureWriter(Writer):
         return self.path
 
     def _write(self, turn: int, number: int, image: NDArray[Any]) -> None:
-        file = self.file(self.first + number)
-        try:
-            with file.open("wb") as stream:
-                stream.write(encode_picture(image, self.ending, self.aspect))
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise MediaError(f"cannot write {file.name}: {error.strerror or error}") from error
+        with self.file(self.first + number).open("wb") as stream:
+            stream.write(encode_picture(image, self.ending, self.aspect))
+            os.fsync(stream.fileno())
 
 
 class FolderWriter(PictureWriter):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstyle.errors import MediaError
+from vidstyle.media.process import FULL
 
 
 class Writer:
@@ -42,15 +45,27 @@ class Writer:
         turn, number = divmod(self._written, self.count)
         if turn >= self.passes:
             raise ValueError(f"more frames than {self.passes} times the {self.count} that were announced")
-        self._write(turn, number, image)
+        with self._failing_in_one_line():
+            self._write(turn, number, image)
         self._written += 1
 
     def finish(self) -> None:
         """MediaError unless all frames came and the output is whole."""
         if self._written != self.passes * self.count:
             raise MediaError(f"only {self._written} of {self.passes * self.count} frames were written")
-        self._end()
+        with self._failing_in_one_line():
+            self._end()
         self._finished = True
+
+    @contextlib.contextmanager
+    def _failing_in_one_line(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            folder = self.path.parent
+            if error.errno in FULL:
+                raise MediaError(f"no space left in {folder}: free some, or write elsewhere, and run again") from error
+            raise MediaError(f"cannot write in {folder}: {error.strerror or error}") from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
