@@ -79,7 +79,14 @@ def test_an_unknown_choice_is_refused_with_the_known_ones(name: str) -> None:
     ],
 )
 def test_every_known_choice_is_taken(name: str, choices: tuple[str, ...]) -> None:
-    assert [getattr(OptimizeSettings(**{name: choice}), name) for choice in choices] == list(choices)  # type: ignore[arg-type]
+    beside: dict[str, Any] = {"encoder": "vgg19"} if name == "pooling" else {}
+    assert [getattr(OptimizeSettings(**{name: choice, **beside}), name) for choice in choices] == list(choices)
+
+
+def test_what_only_vgg19_takes_is_refused_for_the_other_encoder() -> None:
+    assert refused(pooling="average") == "--pooling is for --encoder vgg19, not for compact: leave it out"
+    assert refused(normalized=True) == "--normalized is for --encoder vgg19, not for compact: leave it out"
+    assert OptimizeSettings(encoder="vgg19", pooling="average", normalized=True).normalized
 
 
 @pytest.mark.parametrize("name", ["first_iterations", "iterations", "history", "stop_window"])
@@ -274,9 +281,17 @@ def test_the_content_key_sees_each_styles_options_but_not_its_path() -> None:
             minimal(method="cubist"),
             "--method is one of optimize, recurrent, predict, adain, wct, photo, none; not 'cubist'",
         ),
-        (minimal(colour=1), "the settings has no 'colour'; it has movie, output"),
+        (
+            minimal(colour=1),
+            "the settings has no 'colour'; it has method, within, quality, scenes, cache_limit, movie, output, styles, "
+            "stylize, shots, flow, consistency, encode, width, height, start, end, start_style, encoder_weights, "
+            "flow_weights, flow_from, device, fps",
+        ),
+        (minimal(encoder_weights="a.pth", method="none"), "--encoder-weights is for --method optimize, not for none"),
+        (minimal(start_style="udnie", method="adain"), "--start-style is for --method optimize, not for adain"),
+        (minimal(method="adain", stylize={"history": 2}), "[stylize] history is for --method optimize, not for adain"),
         (minimal(stylize={"sytle_weight": 1}), "[stylize] has no 'sytle_weight'; it has encoder, "),
-        (minimal(method="none", stylize={"seed": 1}), "[stylize] has no 'seed'; it has no settings"),
+        (minimal(method="none", stylize={"seed": 1}), "--seed is for --method optimize, not for none: leave it out"),
         (minimal(stylize=None), "[stylize] must be a table, not None"),
         (minimal(stylize={"seed": "one"}), "[stylize] seed must be a whole number, not 'one'"),
         (minimal(flow={"method": 3}), "the settings flow method must be a text, not 3"),

@@ -7,7 +7,7 @@ default empties nobody's cache. What does not change a stage's result (threads, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -15,6 +15,9 @@ from vidstyle.errors import InputError
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYERS = ("relu4_2",)
+
+#: Of a field that users do not set by its own name.
+INTERNAL = {"internal": True}
 
 #: Frames per second of pictures as a movie.
 FPS = Fraction(25)
@@ -168,7 +171,7 @@ class OptimizeSettings:
     stop_window: int = 10  # ... over so many iterations
     precision: str = "auto"  # of the encoder: float32, bfloat16, or auto, which is what is faster here
     seed: int = 0
-    styles: tuple[StyleSettings, ...] = (StyleSettings(),)
+    styles: tuple[StyleSettings, ...] = field(default=(StyleSettings(),), metadata=INTERNAL)
     style_loss: str = "gram"  # a name of STYLE_LOSSES
     laplacian_weight: float = 0.0  # Lapstyle: keep the frame's edges and details
     keep_colors: str = "none"  # none; luminance: paint in grey; match: paint in styles of the frame's colours
@@ -191,6 +194,10 @@ class OptimizeSettings:
         one_of("--init", self.init, ("warped", "previous", "content", "noise"))
         one_of("--keep-colors", self.keep_colors, ("none", "luminance", "match"))
         one_of("--style-loss", self.style_loss, STYLE_LOSSES)
+        for name in ("pooling", "normalized"):
+            is_given = getattr(self, name) != self.__dataclass_fields__[name].default
+            if is_given and self.encoder != "vgg19":
+                raise InputError(f"--{name} is for --encoder vgg19, not for {self.encoder}: leave it out")
         for name, (least, most) in self._BOUNDS.items():
             in_bounds(f"[stylize] {name}", getattr(self, name), least, most)
         for name in ("content_layers", "style_layers"):
@@ -232,7 +239,7 @@ class RecurrentSettings:
     """Ruder, Dosovitskiy, Brox 2018: one pass through a trained network, which is shown its previous output, warped."""
 
     precision: str = "auto"  # of the network: float32, bfloat16, or auto, which is what is faster here
-    styles: tuple[StyleSettings, ...] = (StyleSettings(),)
+    styles: tuple[StyleSettings, ...] = field(default=(StyleSettings(),), metadata=INTERNAL)
     keep_colors: str = "none"  # none; luminance: only the light and dark of what is painted, in the frame's colours
 
     def __post_init__(self) -> None:
@@ -251,7 +258,7 @@ class TransferSettings:
     strength: float = 1.0  # 0: the frame as the decoder gives it back; 1: all of the style
     fusion: float = 0.3  # share of the warped painting before in each frame, where it can be trusted
     precision: str = "auto"  # of the networks: float32, bfloat16, or auto, which is what is faster here
-    styles: tuple[StyleSettings, ...] = (StyleSettings(),)
+    styles: tuple[StyleSettings, ...] = field(default=(StyleSettings(),), metadata=INTERNAL)
     keep_colors: str = "none"  # none; luminance: only light and dark of what is painted; match: fit the styles' colours
 
     _LEVELS: ClassVar[tuple[str, ...]] = ("relu4_1",)
@@ -311,7 +318,7 @@ class PredictSettings:
     """Ghiasi et al. 2017: a recurrent network paints, with norms that another predicts from the styles' pictures."""
 
     precision: str = "auto"  # of the network that paints: float32, bfloat16, or auto, which is what is faster here
-    styles: tuple[StyleSettings, ...] = (StyleSettings(),)
+    styles: tuple[StyleSettings, ...] = field(default=(StyleSettings(),), metadata=INTERNAL)
     keep_colors: str = "none"  # none; luminance: only light and dark of what is painted; match: fit the styles' colours
 
     def __post_init__(self) -> None:
@@ -352,6 +359,15 @@ METHODS: dict[str, type[StylizeSettings]] = {
     "wct": WctSettings,
     "photo": PhotoSettings,
     "none": NoneSettings,
+}
+
+#: Settings of methods that no option is called like, and how users know them.
+OTHER_NAMES = {
+    "offsets": "--long-term",
+    **{
+        name: f"[stylize] {name}"
+        for name in ("learning_rate", "history", "temporal_pass", "stop_change", "stop_window")
+    },
 }
 
 #: Those that look at a picture of the style with the compact encoder, and take networks that were trained for it.

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -38,11 +38,12 @@ def to_plain(value: Any) -> Any:
     return str(value) if isinstance(value, Fraction) else value
 
 
-def from_plain(kind: type[T], table: Any, where: str) -> T:
-    """Build dataclass ``kind`` from a table.
+def from_plain(kind: type[T], table: Any, where: str, also: Sequence[str] = ()) -> T:
+    """Build dataclass ``kind`` from a table. Fields that whose metadata say ``internal`` are read and not spoken of.
 
     Args:
         where: how the user knows the table, for messages: "[flow]".
+        also: names that the user may give in it, too, which were read before; for messages.
     Raises:
         InputError: an unknown name, a missing one, or a value of the wrong type.
     """
@@ -51,7 +52,8 @@ def from_plain(kind: type[T], table: Any, where: str) -> T:
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = [name for name in table if name not in fields]
     if unknown:
-        raise InputError(f"{where} has no {unknown[0]!r}; it has {', '.join(fields) or 'no settings'}")
+        known = [*also, *(name for name, field in fields.items() if not field.metadata.get("internal"))]
+        raise InputError(f"{where} has no {unknown[0]!r}; it has {', '.join(known) or 'no settings'}")
     hints = typing.get_type_hints(kind)
     values = {name: convert(hints[name], value, f"{where} {name}") for name, value in table.items()}
     needed = [name for name, field in fields.items() if name not in values and not has_default(field)]

@@ -202,7 +202,7 @@ def test_a_movie_in_a_style(run: Any, carried: Path, tmp_path: Path) -> None:
     asked = ("stylize", MOVIE, "--style", "sea", "--style", "sand,weight=0.5", "--end", "0.2", "--cache-dir", "cache")
     dry = run(*asked, "--quality", "best", "--dry-run")
     assert "sea and sand are trained styles: a network paints each frame in one go" in dry.out
-    assert "--quality is for pictures as styles: --method recurrent has no use for it" in dry.err
+    assert "--quality is for --method optimize: recurrent has no use for it" in dry.err
     document = json.loads(run(*asked, "--dry-run", "--json").out)
     assert (document["method"], document["stages"][1]["to_do"]) == ("recurrent", document["stages"][0]["total"] - 1)
     assert document["seconds"] > 0

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.stylize.scene import encoder, style
 from vidstyle.cli import main
 from vidstyle.config import OptimizeSettings
-from vidstyle.errors import InputError, Interrupted, OutputError
+from vidstyle.errors import InputError, Interrupted, OutputError, PaintError
 from vidstyle.pipeline.events import Monitor, Progress
 from vidstyle.pipeline.texture import texture
 from vidstyle.stylize.style import StyleTerm
@@ -111,6 +111,22 @@ def test_the_output_is_checked_before_any_work(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OutputError, match="cannot be written to"):
         make(tmp_path / "out.png")
     assert style.read_bytes() == STYLE.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("made", "advice"), [(MemoryError(), "a smaller --size"), (torch.full((3, 32, 48), torch.nan), "another --seed")]
+)
+def test_what_fails_names_options_that_there_are(
+    made: torch.Tensor | MemoryError, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*arguments: object) -> torch.Tensor:
+        if isinstance(made, MemoryError):
+            raise made
+        return made
+
+    monkeypatch.setattr("vidstyle.pipeline.texture.synthesize", failing)
+    with pytest.raises(PaintError, match=advice):
+        texture(STYLE, tmp_path / "out.png", SIZE, OptimizeSettings(), Monitor(), device="cpu")
 
 
 def test_it_can_be_stopped_and_leaves_nothing(tmp_path: Path) -> None:

@@ -92,12 +92,19 @@ def test_options_that_only_some_methods_have_choose_among_those(more: dict[str, 
         assert request_from_plain(asked).method == method
 
 
-@pytest.mark.parametrize("more", [{"method": "wct"}, {"styles": [{"path": "udnie"}]}, {"styles": []}])
-def test_what_leaves_no_choice_is_left_alone(more: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"method": "wct"}, "which --method names already: leave out one of them"),
+        ({"styles": [{"path": "udnie"}]}, "which udnie is not by its name: leave out --within"),
+    ],
+)
+def test_what_leaves_no_choice_is_left_alone(more: dict[str, Any], says: str) -> None:
     asked = {**table(), **more}
     assert with_method(asked) == asked
-    with pytest.raises(InputError, match="--within"):
+    with pytest.raises(InputError, match=says):
         with_method({**asked, "within": "2h"})
+    assert with_method({**asked, "styles": []}) == {**asked, "styles": []}
 
 
 @pytest.mark.parametrize("more", [{"width": "wide"}, {"start": "soon"}, {"fps": "1/0"}, {"end": []}])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.pipeline.conftest import CUT, FRAMES, TINY, Work, times
-from vidstyle.errors import MediaError, OutputError
+from vidstyle.errors import MediaError, OutputError, VidstyleError
 from vidstyle.media import Movie, Timeline, probe, read_frames, scan
 from vidstyle.pipeline.demand import REMEMBERED, Painter, Recent
 from vidstyle.pipeline.painted import Painted
@@ -126,6 +126,28 @@ def test_memory_does_not_grow_with_the_number_of_shots(painted: Work, monkeypatc
     # Decoded frames, what flow prepared of them, the last flow, stylized frames: one memory each, whatever the shots.
     assert len(memories) == 4
     assert max(len(memory.values) for memory in memories) <= REMEMBERED
+
+
+def test_where_all_shots_fail_no_others_are_kept(empty: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(self: Painter, turn: Turn, progress: object) -> Painted:
+        raise MediaError("the decoder gave up")
+
+    monkeypatch.setattr(Painter, "paint", failing)
+    with pytest.raises(ShotsFailed, match=r"^1 of 1 shots failed; shot at frame 0: the decoder gave up$"):
+        empty.paint(shots={"detect": False})
+
+
+@pytest.mark.parametrize("where", ["vidstyle.pipeline.run.picture", "vidstyle.pipeline.painted.encode_arrays"])
+def test_too_little_memory_to_write_or_store_is_one_line(
+    where: str, empty: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(where, failing)
+    with pytest.raises(VidstyleError, match="too little memory to paint"):
+        empty.paint()
+    assert not empty.output.exists()
 
 
 def test_a_shot_that_fails_costs_no_other(empty: Work, monkeypatch: pytest.MonkeyPatch) -> None:

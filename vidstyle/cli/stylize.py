@@ -16,7 +16,6 @@ from vidstyle.cli.common import (
     cache_limit_option,
     cache_option,
     cache_root,
-    json_option,
     let_threads_sleep,
     may_replace,
     overwrite_option,
@@ -135,7 +134,7 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
 @cache_limit_option
 @click.option("--no-cache", is_flag=True, help="Keep nothing on the disk: what is stopped begins anew")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and how long it takes; do nothing")
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Of --dry-run: print JSON, for programs")
 @quiet_option
 def stylize(
     overwrite: bool | None,
@@ -152,13 +151,15 @@ def stylize(
 
     Stopped or killed, the same command goes on where it was.
     """
+    if as_json and not dry_run:
+        raise click.UsageError("--json is for --dry-run; of a job that runs, `vidstyle status JOB --json` tells")
     if no_cache and (cache_dir or cache_limit):
         raise click.UsageError("--no-cache goes with neither --cache-dir nor --cache-limit")
     table = read_settings(settings_file) if settings_file else {}
     file_limit = table.pop("cache_limit", None)
     request = build_request(table, options)
     if "quality" in table and request.method != "optimize" and not quiet:
-        Display().say(f"--quality is for pictures as styles: --method {request.method} has no use for it")
+        Display().say(f"--quality is for --method optimize: {request.method} has no use for it")
     root = None if no_cache else cache_root(cache_dir)
     if dry_run:
         show_plan(request, root, as_json, quiet)

@@ -47,7 +47,7 @@ def with_method(table: Mapping[str, Any]) -> dict[str, Any]:
     paths = [style["path"] for style in rest.get("styles", ()) if isinstance(style, Mapping) and "path" in style]
     chooses = rest.get("method") is None and paths and all(is_surely_picture(path) for path in paths)
     if within is not None and not chooses:
-        raise InputError("--within chooses the method for pictures as styles: leave it out here, or leave out --method")
+        refuse_within(rest.get("method"), paths)
     candidates = methods_for(rest) if chooses else []
     if len(candidates) == 1 and within is None:  # what was asked for leaves no choice
         return {**rest, "method": candidates[0]}
@@ -59,6 +59,17 @@ def with_method(table: Mapping[str, Any]) -> dict[str, Any]:
         return rest
     chosen = next((name for name in candidates if seconds[name] <= wait), min(seconds, key=seconds.__getitem__))
     return {**rest, "method": chosen, "why": reason(paths, chosen, seconds, wait)}
+
+
+def refuse_within(method: object, paths: list[str]) -> None:
+    """Raise InputError that says why there is no choice that the time could make."""
+    if method is not None:
+        raise InputError("--within chooses the method, which --method names already: leave out one of them")
+    for path in paths:
+        if not is_surely_picture(path):
+            raise InputError(
+                f"--within chooses among the methods for pictures, which {path} is not by its name: leave out --within"
+            )
 
 
 def is_surely_picture(path: str) -> bool:

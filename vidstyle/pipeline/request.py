@@ -12,6 +12,7 @@ from typing import Any
 
 from vidstyle.config import (
     BY_ENCODER,
+    INTERNAL,
     METHODS,
     MOST_SECONDS,
     MOST_SIDE,
@@ -40,6 +41,8 @@ from vidstyle.structure import convert, from_plain, to_plain
 
 #: As a ``start_style``, which is a name or a file else: frames begin as style prediction paints them.
 PREDICT = "predict"
+#: What settings may be besides fields of ``Request``, which then has what they stand for.
+ALSO = ("method", "within", "quality", "scenes", "cache_limit")
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ class Request:
     flow_from: str | None = None  # a folder of flow files; what it lacks is estimated
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
     fps: Fraction | None = None  # of pictures as a movie; None: the usual. A movie file has times of its own
-    why: str | None = None  # in one line, why this method was chosen; None: it was asked for, or is the only one
+    # In one line, why this method was chosen; None: it was asked for, or is the only one.
+    why: str | None = field(default=None, metadata=INTERNAL)
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
@@ -111,7 +115,9 @@ class Request:
         if isinstance(self.stylize, RecurrentSettings):
             self.check_trained()
         if self.start_style and not isinstance(self.stylize, OptimizeSettings):
-            raise InputError(f"--start-style is for --method optimize: {self.method} paints in one go")
+            raise InputError(f"--start-style is for --method optimize, not for {self.method}: leave it out")
+        if self.encoder_weights and isinstance(self.stylize, NoneSettings):
+            raise InputError("--encoder-weights is for --method optimize, not for none: leave it out")
         if self.encoder_weights and isinstance(self.stylize, BY_ENCODER):
             raise InputError(f"--encoder-weights is for --method optimize: {self.method} was trained for its own")
         if self.flow_weights and self.flow.method not in RAFT_METHODS:
@@ -211,7 +217,7 @@ def request_from_plain(table: Mapping[str, Any]) -> Request:
         given = convert(ShotSettings, rest.get("shots", {}), "[shots]")
         rest["shots"] = dataclasses.replace(given, cuts=read_scenes(Path(absolute(scenes))))
     rest["stylize"] = from_plain(METHODS[method], rest.get("stylize", {}), "[stylize]")
-    request = from_plain(Request, rest, "the settings")
+    request = from_plain(Request, rest, "the settings", ALSO)
     return dataclasses.replace(
         request,
         movie=absolute(request.movie),

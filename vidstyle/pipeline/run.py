@@ -33,19 +33,28 @@ def run(plan: Plan, monitor: Monitor, cache_limit: int | None = None) -> None:
         Interrupted: the monitor wished to stop; everything finished is stored.
         ShotsFailed: some shots failed, and no movie is written; all others are painted and stored, if they can be.
         MediaError, StoreError, OutputError: ffmpeg failed, the cache or the output cannot be written.
+        PaintError: there was too little memory to write a movie, or to store a frame.
     """
-    with Studio(plan, monitor, cache_limit) as studio:
+    with enough_memory(plan.size), Studio(plan, monitor, cache_limit) as studio:
         left = time_to_paint(studio)
         try:
             write_movie(studio, left)
         except ShotFailed as failure:
             failures = [failure, *paint_others(studio, failure.shot, left)]
-            kept = "the others are kept" if studio.has_room else "what the cache has room for is kept"
-            if not plan.stages.store.keeps:
-                kept = "nothing is kept"
-            raise ShotsFailed(f"{len(failures)} of {len(plan.shots)} shots failed, {kept}; {failures[0]}") from failure
+            raise ShotsFailed(f"{failed_text(studio, len(failures))}; {failures[0]}") from failure
         if studio.budget is not None:
             studio.budget.hold(plan.frames[1], needed=plan.frames[1], written=True)
+
+
+def failed_text(studio: Studio, failed: int) -> str:
+    """How many shots failed, and what becomes of the others."""
+    count = len(studio.plan.shots)
+    text = f"{failed} of {count} shots failed"
+    if not studio.plan.stages.store.keeps:
+        return f"{text}, nothing is kept"
+    if failed == count:
+        return text
+    return f"{text}, {'the others are kept' if studio.has_room else 'what the cache has room for is kept'}"
 
 
 class ShotFailed(VidstyleError):  # noqa: N818

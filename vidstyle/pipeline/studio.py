@@ -211,15 +211,16 @@ def is_installed(package: str) -> bool:
     return False
 
 
+SMALLER = "give a smaller --height, or a smaller scale of the style"
+
+
 @contextlib.contextmanager
-def enough_memory(size: tuple[int, int]) -> Iterator[None]:
-    """Say in one line when there is too little memory, on a GPU or off it."""
+def enough_memory(size: tuple[int, int], advice: str = SMALLER) -> Iterator[None]:
+    """Say in one line when there is too little memory, on a GPU or off it, and give ``advice``."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         # Off the GPU torch raises a bare RuntimeError, as for many other things.
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
             raise
-        raise PaintError(
-            f"too little memory to paint {size[0]}×{size[1]}: give a smaller --height, or a smaller scale of the style"
-        ) from error
+        raise PaintError(f"too little memory to paint {size[0]}×{size[1]}: {advice}") from error

@@ -14,7 +14,7 @@ from typing import Any
 import platformdirs
 import torch
 
-from vidstyle.config import METHODS, TRAINED_ENDINGS
+from vidstyle.config import METHODS, OTHER_NAMES, TRAINED_ENDINGS
 from vidstyle.errors import InputError, WeightsError
 from vidstyle.nets import fast_neural_style, style_file
 from vidstyle.nets.style_file import embedded_styles
@@ -100,9 +100,7 @@ def method_for(paths: Sequence[str]) -> str:
 
 def check_method(method: str, paths: Sequence[str], settings: Any) -> None:
     """Raise InputError where a method does not go with the styles, or with settings of another one."""
-    if method == "none":
-        return
-    for path in paths:
+    for path in paths if method != "none" else ():
         is_file_of_styles = Path(path).suffix.lower() in TRAINED_ENDINGS
         if method == "recurrent" and not is_bare(path) and not is_file_of_styles:
             raise InputError(
@@ -114,7 +112,7 @@ def check_method(method: str, paths: Sequence[str], settings: Any) -> None:
     for name in settings if isinstance(settings, Mapping) else ():
         takers = [other for other, kind in METHODS.items() if name in kind.__dataclass_fields__]
         if takers and method not in takers:
-            option = "--long-term" if name == "offsets" else f"--{name.replace('_', '-')}"
+            option = OTHER_NAMES.get(name) or f"--{name.replace('_', '-')}"
             raise InputError(f"{option} is for --method {' or '.join(takers)}, not for {method}: leave it out")
 
 

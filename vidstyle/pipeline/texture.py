@@ -63,11 +63,11 @@ def texture(
         spent = time.monotonic() - started
         monitor.progress("texture", share * steps, steps, spent * (1 - share) / share if share else None)
 
-    with enough_memory(size):
+    with enough_memory(size, "give a smaller --size, or a smaller --scale"):
         made = synthesize(settings, encoder, picture.to(where), size, watch)
     monitor.progress("texture", steps, steps, 0.0)
     if not torch.isfinite(made).all():
-        raise PaintError("the loss grew without bound; try --optimizer adam")
+        raise PaintError("the loss grew without bound; try another --seed or --style-loss")
     save(Image.fromarray(quantize_frame(made.cpu().numpy())), output)
     return output
 
