@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from vidstyle.cli import main
+from vidstyle.cli.stylize import stylize
 from vidstyle.cli.values import StyleValue, Time
+from vidstyle.config import METHODS, OTHER_NAMES
 from vidstyle.media import probe
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +131,7 @@ def test_ctrl_c_stops_after_the_frame_and_resume_goes_on(tmp_path: Path) -> None
         (("texture", STYLE, "--seed", MUCH), "--seed is at least"),
         (("train", STYLE, "-o", "a.safetensors", "--photos", ".", "--steps", MUCH), "--steps is at least"),
         (("train", STYLE, "-o", "a.safetensors", "--photos", ".", "--strokes", MUCH), "--strokes is at least"),
+        (("stylize", MOVIE, "--style", STYLE, "--json"), "--json is for --dry-run"),
         (("resume",), "no job yet"),
         (("status", "none"), "no job"),
         (("paint",), "paint"),
@@ -230,3 +235,55 @@ def test_threads_sleep_while_they_wait_where_a_network_paints(
     with pytest.raises(SystemExit):
         main(["stylize", str(tmp_path / "missing.mp4"), "--style", style])
     assert os.environ.get("OMP_WAIT_POLICY") == after
+
+
+def test_every_setting_is_called_by_its_option_or_has_another_name() -> None:
+    options = {option for parameter in stylize.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    for kind in METHODS.values():
+        for field in dataclasses.fields(kind):
+            name = f"--{field.name.replace('_', '-')}"
+            assert field.metadata.get("internal") or (name in options) != (field.name in OTHER_NAMES), name
+
+
+@pytest.mark.parametrize("arguments", [(), ("cache",), ("inspect",), ("styles",)])
+def test_a_group_without_a_command_shows_its_help(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*more: str) -> str:
+        with pytest.raises(SystemExit):
+            main([*arguments, *more])
+        return "".join(capsys.readouterr())
+
+    assert said() == said("--help")
+
+
+def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def failing(*arguments: object, **more: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("vidstyle.cli.cli.main", failing)
+    with pytest.raises(SystemExit) as stop:
+        main(["status"])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith("vidstyle: too little memory")
+
+
+def test_a_job_without_standard_streams_is_done(tmp_path: Path) -> None:
+    asked = command("stylize", MOVIE, "--method", "none", "--end", "0.1", "-o", tmp_path / "out.mp4", "--no-cache")
+    done = subprocess.run(["sh", "-c", f"{shlex.join(asked)} <&- >&- 2>&-"], timeout=60, check=False)
+    assert done.returncode == 0
+    assert probe(tmp_path / "out.mp4")
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_no_traceback() -> None:
+    code = """
+import runpy, sys
+class Interrupting:
+    def find_spec(self, name, *rest):
+        if name == "vidstyle.cli.stylize":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+runpy.run_module("vidstyle", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "")

@@ -6,6 +6,8 @@ import errno
 import io
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,6 +23,9 @@ from vidstyle.cli.stylize import stylize
 from vidstyle.cli.texture import texture
 from vidstyle.cli.train import train
 from vidstyle.errors import VidstyleError
+
+#: What click from 8.2 on raises for a group without a command; before, it shows the help itself.
+NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -38,16 +43,27 @@ for command in (stylize, resume, status, inspect, compare, styles, texture, trai
     cli.add_command(command)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 bad usage or input, 3 some shots failed, 130 interrupted."""
+def prepare_streams() -> None:
+    """Make the standard streams safe to use, whatever they are connected with."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed, as by 2>&-: what we open would be in its place
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 (as long as the program)
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character shows a question mark
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    keep_freed_memory()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 bad usage or input, 3 some shots failed, 130 interrupted."""
     try:
+        prepare_streams()
+        keep_freed_memory()
         cli.main(args=arguments, prog_name="vidstyle", standalone_mode=False)
     except VidstyleError as error:
         click.echo(f"vidstyle: {error}", err=True)
+        sys.exit(error.exit_code)
+    except NO_ARGUMENTS as error:  # of a group: its help, as it is
+        click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         hint = f" (see `{error.ctx.command_path} --help`)" if isinstance(error, click.UsageError) and error.ctx else ""
@@ -58,6 +74,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has gone, as in `vidstyle status | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except MemoryError:
+        click.echo("vidstyle: too little memory: work at a smaller size, or with fewer other programs", err=True)
         sys.exit(1)
     except PermissionError as error:  # of what was named: the work itself says what it cannot read or write
         click.echo(f"vidstyle: no permission for {error.filename}: allow it, or give another", err=True)
