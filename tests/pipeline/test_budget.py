@@ -26,7 +26,7 @@ STAGES = ("decode", "flow", "consistency", "stylize")
 
 
 def use_blend(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(studio, "build_stylizer", lambda plan, device, masks: Blend())
+    patch.setattr(studio, "build_stylizer", lambda *asked: Blend())
     patch.setattr(stages_module, "schedule_of", lambda settings: SCHEDULE)
 
 

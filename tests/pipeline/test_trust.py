@@ -29,14 +29,14 @@ JOBS = 6  # whole jobs with damage of all kinds
 @pytest.fixture(autouse=True)
 def blend(monkeypatch: pytest.MonkeyPatch) -> None:
     """All jobs here are painted by ``Blend``."""
-    monkeypatch.setattr(studio, "build_stylizer", lambda plan, device, masks: Blend())
+    monkeypatch.setattr(studio, "build_stylizer", lambda *asked: Blend())
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, style: Path) -> Work:
     """The job done in one go. Look, do not touch."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(studio, "build_stylizer", lambda plan, device, masks: Blend())
+        patch.setattr(studio, "build_stylizer", lambda *asked: Blend())
         work = Work(tmp_path_factory.mktemp("whole"), style)
         work.paint()
     return work

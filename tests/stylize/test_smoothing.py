@@ -70,6 +70,17 @@ def test_frames_too_narrow_for_windows_are_smoothed_too(size: tuple[int, int]) -
     assert (closed_form(frame, painted, 0.999) - painted).abs().max() < 5e-3
 
 
+def test_a_solve_that_does_not_settle_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, painted, said = step_edge(), picture(1, 40, 60), list[str]()
+    finish = finish_of(PhotoSettings(smoothing="closed-form"), said.append)
+    assert finish is not None
+    finish(frame, painted)
+    assert said == []
+    monkeypatch.setattr(smoothing, "MOST_ITERATIONS", 1)
+    assert torch.isfinite(finish(frame, painted)).all()
+    assert said == [smoothing.UNSETTLED]
+
+
 def test_the_closed_form_solves_it() -> None:
     frame, painted = picture(1, 20, 24), picture(2, 20, 24)
     found = closed_form(frame, painted, 0.9)

@@ -72,7 +72,9 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         # Beside optimisation it would not be noticed: there flow takes a hundredth of the time.
         self.ahead = Ahead() if request.method in IN_ONE_PASS else None
         self.recent: Recent[Painted] = Recent()  # one for all shots, of which there may be many
-        self.stylizer: Callable[[], Stylizer] = cache(lambda: build_stylizer(plan, self.device, self.masks))
+        self.stylizer: Callable[[], Stylizer] = cache(
+            lambda: build_stylizer(plan, self.device, self.masks, monitor.note)
+        )
         self.painters = {
             shot[0]: Painter(
                 shot=shot,
@@ -127,8 +129,8 @@ def build_flow_method(plan: Plan, device: torch.device) -> FlowMethod[Any]:
     return flow_method(plan.request.flow, weights, device)
 
 
-def build_stylizer(plan: Plan, device: torch.device, masks: Masks) -> Stylizer:
-    """The method that was asked for, with its networks on ``device``."""
+def build_stylizer(plan: Plan, device: torch.device, masks: Masks, say: Callable[[str], None]) -> Stylizer:
+    """The method that was asked for, with its networks on ``device``; ``say`` takes lines for the user."""
     settings = plan.request.stylize_settings
     if isinstance(settings, NoneSettings):
         return NoneStylizer()
@@ -148,7 +150,7 @@ def build_stylizer(plan: Plan, device: torch.device, masks: Masks) -> Stylizer:
             return PredictStylizer(settings, both, compact, images, shares, device, getattr(torch, precision))
         decoder = build_decoder(plan.request.method, read_weights(plan.weights.painter))
         autoencoder = Autoencoder(compact, decoder, device, getattr(torch, precision))
-        return TransferStylizer(settings, autoencoder, images, plan.size, shares, finish_of(settings))
+        return TransferStylizer(settings, autoencoder, images, plan.size, shares, finish_of(settings, say))
     options = EncoderOptions(settings.pooling, settings.normalized)
     encoder = TiledEncoder(load_encoder(settings.encoder, plan.weights.encoder, device, options, precision))
     check_layers(encoder, (*settings.content_levels, *settings.style_levels))

@@ -36,14 +36,25 @@ TOLERANCE, MOST_ITERATIONS = 1e-3, 1000
 """Of the solve: the residual beside the right side, and when to stop all the same."""
 
 
-def finish_of(settings: TransferSettings) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """What comes last in a method, given a frame and its painting, ``(3, H, W)`` both; None: nothing."""
+UNSETTLED = (
+    f"--smoothing closed-form did not settle in {MOST_ITERATIONS} steps in some frames, which are as near as it came: "
+    "a smaller --affinity settles sooner"
+)
+
+
+def finish_of(
+    settings: TransferSettings, say: Callable[[str], None] = lambda line: None
+) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """What comes last in a method, given a frame and its painting, ``(3, H, W)`` both; None: nothing.
+
+    ``say`` is called with a line for the user, for each frame that it is so of.
+    """
     if not isinstance(settings, PhotoSettings) or settings.smoothing == "none":
         return None
     if settings.smoothing == "guided":
         return guided
     affinity = settings.affinity
-    return lambda frame, painted: closed_form(frame, painted, affinity)
+    return lambda frame, painted: closed_form(frame, painted, affinity, say)
 
 
 # ---- the guided filter
@@ -100,7 +111,9 @@ def solved(covariance: Tensor, epsilon: float, right: Tensor) -> Tensor:
 # ---- the closed form
 
 
-def closed_form(frame: Tensor, painted: Tensor, affinity: float) -> Tensor:
+def closed_form(
+    frame: Tensor, painted: Tensor, affinity: float, say: Callable[[str], None] = lambda line: None
+) -> Tensor:
     """R = (1 − α)(I − α S)⁻¹ Y (Li et al. 2018, equation 7), S = D^−½ W D^−½ with the matting affinity W of the frame.
 
     With D^−½ and D^½ around the solve, which changes nothing inside, where D is the same everywhere: pixels at the
@@ -110,16 +123,22 @@ def closed_form(frame: Tensor, painted: Tensor, affinity: float) -> Tensor:
     Args:
         frame, painted: ``(3, H, W)`` and Y, ``(C, H, W)``, in [0, 1].
         affinity: α in (0, 1).
+        say: called with ``UNSETTLED`` where the solve was stopped before it was within ``TOLERANCE``.
     """
     if frame.shape[1] < SIDE or frame.shape[2] < len(REACH):
         return guided(frame, painted)
     matrix, degree = system(frame.cpu().numpy(), affinity)
     root = np.sqrt(degree).astype(np.float32)
     wanted, start = ((root * x.cpu().numpy()).reshape(len(x), -1) for x in (painted, guided(frame, painted)))
-    found = [
-        cg(matrix, (1 - affinity) * y, x0=x, rtol=TOLERANCE, maxiter=MOST_ITERATIONS)[0]
-        for y, x in zip(wanted, start, strict=True)
-    ]
+    found, states = zip(
+        *(
+            cg(matrix, (1 - affinity) * y, x0=x, rtol=TOLERANCE, maxiter=MOST_ITERATIONS)
+            for y, x in zip(wanted, start, strict=True)
+        ),
+        strict=True,
+    )
+    if any(states):
+        say(UNSETTLED)
     return torch.from_numpy(np.stack(found).reshape(painted.shape) / root).to(painted)
 
 
