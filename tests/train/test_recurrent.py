@@ -143,8 +143,8 @@ def test_what_is_uncovered_is_to_look_as_painted_from_nothing() -> None:
 
 
 def test_it_learns_a_colour(encoder: CompactEncoder) -> None:
-    """A few steps are enough for the red style to be redder than the grey one."""
-    training = start(encoder, steps=24, learning_rate=0.1)
+    """A few steps are enough for the red style to be redder than the grey one, with little to hold the frame's own."""
+    training = start(encoder, steps=24, learning_rate=0.1, content_weight=0.1)
     said: list[Progress] = []
     training.run(said.append)
     assert said[-1].step == 24 and said[-1].seconds_left == 0
@@ -156,7 +156,7 @@ def test_it_learns_a_colour(encoder: CompactEncoder) -> None:
             training.network(frame, frame, torch.zeros(1, 1, 64, 64), share[None])[0].mean((1, 2))
             for share in torch.eye(2)
         )
-    assert red[0] - red[1] > grey[0] - grey[1] + 0.02
+    assert red[0] - red[1] > grey[0] - grey[1] + 0.2
 
 
 def test_every_style_is_painted_as_often(encoder: CompactEncoder) -> None:
