@@ -11,7 +11,7 @@ from typing import Any
 from vidstyle.errors import InputError, Interrupted
 from vidstyle.pipeline.choice import with_method
 from vidstyle.pipeline.events import Event, Monitor
-from vidstyle.pipeline.outputs import check_existing, is_there
+from vidstyle.pipeline.outputs import check_existing
 from vidstyle.pipeline.plan import Plan, make_plan
 from vidstyle.pipeline.request import Request, request_from_plain, request_to_plain
 from vidstyle.pipeline.run import run
@@ -92,14 +92,13 @@ def perform(
     if plan.is_written:
         monitor.note(f"{output} is finished already: nothing to do")
         return output
-    exists = is_there(output)
-    if exists and output.is_dir():
+    if output.is_dir():
         check_replaceable(output)
-    check_existing(output, may_replace)
+    replaces = check_existing(output, may_replace)
     if root is None:
         run_without_cache(plan, monitor)
     else:
-        run_job(open_job(request, root, cache_limit), plan, monitor, limit, replaces=exists)
+        run_job(open_job(request, root, cache_limit), plan, monitor, limit, replaces)
     return output
 
 

@@ -50,12 +50,9 @@ def is_same(one: Path, other: Path) -> bool:
         return False
 
 
-def check_existing(output: Path, may_replace: Callable[[Path], bool]) -> None:
-    """Raise OutputError where something is there that ``may_replace`` does not grant to replace."""
-    if is_there(output) and not may_replace(output):
+def check_existing(output: Path, may_replace: Callable[[Path], bool]) -> bool:
+    """Whether an output of this name replaces anything. OutputError where ``may_replace`` does not grant that."""
+    exists = any(output.iterdir()) if output.is_dir() else output.exists()
+    if exists and not may_replace(output):
         raise OutputError(f"{output} exists: add -y to replace it, or give another name")
-
-
-def is_there(output: Path) -> bool:
-    """Whether an output of this name would replace anything."""
-    return any(output.iterdir()) if output.is_dir() else output.exists()
+    return exists
