@@ -33,6 +33,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does,
 import ffmpeg
 from bench_pipeline import HOME, machine
 
+from vidstyle.cli.common import keep_freed_memory
 from vidstyle.media import find_ffmpeg, probe, scan
 from vidstyle.pipeline.api import stylize
 
@@ -114,6 +115,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--profile", action="store_true", help="say what the main thread does instead")
     options = parser.parse_args()
+    keep_freed_memory()  # as the command line does
     table = [
         "| size | job | frames/s | processor, ms/frame | frames/s at most | clock, processor / no cache |",
         "|---|---|---|---|---|---|",

@@ -12,6 +12,7 @@ from tests.flow.data import data, read_flo, read_gray
 from tests.flow.scenes import moving_square, positions
 from vidstyle.flow import consistency_map
 from vidstyle.flow.consistency import (
+    STRIP,
     _alike_cpu,
     _alike_torch,
     _consistency_cpu,
@@ -202,9 +203,8 @@ def test_beyond_the_frame_and_unknown_flow_stay_closed_whatever_it_looks_like() 
     flow[0] = 3
     flow[:, 5, 5] = float("nan")
     for implementation in (_consistency_cpu, _consistency_torch):
-        c = implementation(flow, -flow, True, False, 0, torch.ones(16, 20, dtype=torch.bool))
+        c = implementation(flow, -flow, True, False, 0, (sky, sky), 6.0)
         assert c[:, -3:].max() == 0 and c[5, 5] == 0 and c[10, 10] == 1
-    assert consistency_map(flow, -flow, smooth=False, frames=(sky, sky))[5, 5] == 0
 
 
 @pytest.mark.parametrize("size", [(33, 40), (2, 3), (1, 1)])
@@ -218,6 +218,20 @@ def test_both_ways_to_compare_colours_agree(size: tuple[int, int]) -> None:
     assert (one == two).float().mean() >= 0.97  # bytes are rounded once more
     floats = [torch.from_numpy(f).permute(2, 0, 1) / 255 for f in (frame, other)]
     assert torch.equal(one, _alike_cpu(*floats, flow, 9.0))
+
+
+def test_strips_are_compared_as_the_whole() -> None:
+    """Each with the rows beside it, and only where there is something to open."""
+    flow, opposite = disagreeing(2 * STRIP + 9, 30)
+    opposite[:, : STRIP - 4] = flow[:, : STRIP - 4] = 0
+    frame = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (*flow.shape[1:], 3), dtype=np.uint8), (0, 0), 2)
+    frames = frame, np.roll(frame, 1, 0)
+    alike = looks_alike(*frames, flow)
+    assert 0.1 < alike.float().mean() < 0.9
+    plain = consistency_map(flow, opposite, **RULES_ONLY)
+    inside = consistency_map(flow, opposite, **RULES_ONLY, frames=(frame * 0, frame * 0)) == 1
+    opened = torch.maximum(plain, (alike & inside).float())
+    assert torch.equal(consistency_map(flow, opposite, **RULES_ONLY, frames=frames), opened)
 
 
 def test_frames_that_do_not_fit() -> None:
