@@ -10,8 +10,8 @@ from torch import Tensor
 from vidstyle.stylize.lbfgs import Lbfgs
 
 DEFAULT_LEARNING_RATE = {"lbfgs": 1.0, "adam": 0.02}
-HISTORY_BYTES = 512 << 20
-"""What L-BFGS may remember. 20 steps of a 720p frame fit in, 10 of 1080p; the paper's 100 would be 5 GB there."""
+HISTORY_BYTES = 2 << 30
+"""What L-BFGS may remember. 43 steps of a 1080p frame fit in, 10 of 4K; the paper's 100 would be 5 and 20 GB."""
 LEAST_HISTORY = 4
 
 # Moves the pixels, in place, by one step, given the gradient there.
