@@ -118,7 +118,8 @@ def mask_of_the_truth(pairs: list[Pair]) -> tuple[float | None, float | None, fl
     scores = []
     for pair in pairs:
         assert pair.opposite is not None and pair.occluded is not None
-        scores.append(mask_f_score(consistency_map(pair.flow, pair.opposite), pair.occluded))
+        mask = consistency_map(pair.flow, pair.opposite, frames=(pair.source, pair.target))
+        scores.append(mask_f_score(mask, pair.occluded))
     return mean_scores(scores)
 
 

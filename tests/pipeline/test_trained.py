@@ -132,7 +132,7 @@ def test_a_job_file_holds_the_name_and_all_settings() -> None:
         (["red"], {"stylize": {"offsets": [1, 10]}}, "--long-term is for --method optimize, not for recurrent"),
         (["red"], {"stylize": {"keep_colors": "match"}}, "--keep-colors match is for pictures as styles"),
         (["red"], {"stylize": {"keep_colors": "sepia"}}, "--keep-colors is one of none, luminance; not 'sepia'"),
-        (["red"], {"stylize": {"sepia": 1}}, "[stylize] has no 'sepia'; it has precision, styles"),
+        (["red"], {"stylize": {"sepia": 1}}, "[stylize] has no 'sepia'; it has precision, keep_colors"),
         (["red"], {"stylize": {"precision": "int8"}}, "--precision is one of auto, float32, bfloat16; not 'int8'"),
         (["red"], {"encoder_weights": "x.pth"}, "--encoder-weights is for pictures as styles"),
         ([], {"method": "recurrent"}, "no style given: add --style PAINTING.jpg, or a name that"),
