@@ -270,6 +270,20 @@ def _encoder_options(encoder: str, crf: float | None, preset: str | None, pix_fm
     return options
 
 
+def _same_samples(one: str, other: str) -> bool:
+    """Whether two pixel formats hold the same samples, in whatever order: ffmpeg may well put one for the other."""
+
+    def kind(name: str) -> tuple[object, ...]:
+        known = av.VideoFormat(name)
+        gray = len(known.components) < 3
+        return known.is_rgb, gray, known.components[0].bits, known.chroma_width(16), known.chroma_height(16)
+
+    try:
+        return one == other or kind(one) == kind(other)
+    except ValueError:  # PyAV does not know one of them
+        return False
+
+
 def check_encoder(
     path: Path,
     size: tuple[int, int],
@@ -282,7 +296,7 @@ def check_encoder(
     program = find_ffmpeg()
     name, _ = choose_encoder(program, container_of(path), codec)
     known = pixel_formats(program, name)
-    if pix_fmt is not None and known and pix_fmt not in known:
+    if pix_fmt is not None and known and not any(_same_samples(pix_fmt, other) for other in known):
         raise OutputError(f"{name} takes no --pix-fmt {pix_fmt}; it takes {', '.join(known)}")
     options = _encoder_options(name, crf, preset, pix_fmt)
     even = size[0] + size[0] % 2, size[1] + size[1] % 2
