@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 from vidstyle.errors import MediaError, PaintError, VidstyleError
 from vidstyle.media import open_writer
@@ -139,12 +136,11 @@ def write_movie(studio: Studio, left: TimeLeft) -> None:
         ) as writer:
             for note in writer.notes:
                 monitor.note(note)
-            with Beside() as beside:
-                for done, (shot, frame) in enumerate(frames_of(plan, writer.passes), 1):
-                    studio.check()
-                    beside.do(partial(writer.write, picture(studio, shot, frame, left).pixels))
-                    if left.is_over or done == plan.frame_count:  # before, painting is what takes the time
-                        monitor.progress("encode", done / writer.passes, plan.frame_count)
+            for done, (shot, frame) in enumerate(frames_of(plan, writer.passes), 1):
+                studio.check()
+                writer.write(picture(studio, shot, frame, left).pixels)
+                if left.is_over or done == plan.frame_count:  # before, painting is what takes the time
+                    monitor.progress("encode", done / writer.passes, plan.frame_count)
             writer.finish()
         # Noted first, as a rename changes none of it: killed between the two, the file would not be known as ours.
         plan.stages.encode(plan.shots).save(output_name(plan), file_record(temporary))
@@ -153,36 +149,6 @@ def write_movie(studio: Studio, left: TimeLeft) -> None:
     except BaseException:
         discard(temporary)
         raise
-
-
-class Beside:
-    """A thread that does one thing after the other; none is begun before the one before is done.
-
-    A context manager, left when all is done. What is raised is raised by the next ``do``, or on leaving.
-    """
-
-    def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(1, thread_name_prefix="beside")
-        self.begun: Future[None] | None = None
-
-    def do(self, work: Callable[[], None]) -> None:
-        self.wait()
-        self.begun = self.pool.submit(work)
-
-    def wait(self) -> None:
-        begun, self.begun = self.begun, None
-        if begun is not None:
-            begun.result()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        try:
-            if kind is None:
-                self.wait()
-        finally:
-            self.pool.shutdown()
 
 
 def frames_of(plan: Plan, times: int) -> Iterator[tuple[Shot, int]]:
