@@ -457,8 +457,9 @@ def test_large_frames_leave_less_to_remember() -> None:
     def history(asked: int, width: int, height: int) -> int:
         return affordable_history(asked, torch.empty(1, 3, height, width, device="meta"))
 
-    assert history(20, 1920, 1080) == 20
-    assert history(100, 1920, 1080) == 43
-    assert history(20, 3840, 2160) == 10
+    assert history(100, 320, 180) == 100
+    assert history(20, 1280, 720) == 20
+    assert history(20, 1920, 1080) == 16
+    assert history(20, 3840, 2160) == 8
     assert history(20, 7680, 4320) == 4
     assert history(3, 3840, 2160) == 3

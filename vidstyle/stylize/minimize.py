@@ -10,8 +10,9 @@ from torch import Tensor
 from vidstyle.stylize.lbfgs import Lbfgs
 
 DEFAULT_LEARNING_RATE = {"lbfgs": 1.0, "adam": 0.02}
-HISTORY_BYTES = 2 << 30
-"""What L-BFGS may remember. 43 steps of a 1080p frame fit in, 10 of 4K; the paper's 100 would be 5 and 20 GB."""
+FULL_HD, HISTORY_THERE = 3 * 1920 * 1080, 16
+"""Numbers in a frame of 1080p, and how many steps L-BFGS remembers of it: 0.8 GB, as for smaller frames. For larger ones
+that grows with their side: 8 steps at 4K, 1.6 GB. The paper's 100 would be 5 and 20 GB."""
 LEAST_HISTORY = 4
 
 # Moves the pixels, in place, by one step, given the gradient there.
@@ -80,5 +81,6 @@ def minimize(
 
 
 def affordable_history(history: int, pixels: Tensor) -> int:
-    """As many of ``history`` steps as ``HISTORY_BYTES`` hold for frames like ``pixels``: two float32 copies each."""
-    return min(history, max(LEAST_HISTORY, HISTORY_BYTES // (2 * 4 * pixels.numel())))
+    """As many of ``history`` steps as are remembered of frames like ``pixels``: two float32 copies each."""
+    smaller = FULL_HD / pixels.numel()
+    return min(history, max(LEAST_HISTORY, int(HISTORY_THERE * (smaller if smaller > 1 else smaller**0.5))))
