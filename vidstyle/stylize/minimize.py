@@ -11,8 +11,8 @@ from vidstyle.stylize.lbfgs import Lbfgs
 
 DEFAULT_LEARNING_RATE = {"lbfgs": 1.0, "adam": 0.02}
 FULL_HD, HISTORY_THERE = 3 * 1920 * 1080, 16
-"""Numbers in a frame of 1080p, and how many steps L-BFGS remembers of it: 0.8 GB, as for smaller frames. For larger ones
-that grows with their side: 8 steps at 4K, 1.6 GB. The paper's 100 would be 5 and 20 GB."""
+"""Numbers in a frame of 1080p, and how many steps L-BFGS remembers of it: 0.8 GB, as for smaller frames. For larger
+ones that grows with their side: 8 steps at 4K, 1.6 GB. The paper's 100 would be 5 and 20 GB."""
 LEAST_HISTORY = 4
 
 # Moves the pixels, in place, by one step, given the gradient there.
