@@ -129,8 +129,7 @@ class ConsistencySettings:
         in_bounds("[consistency] minimum_filter", self.minimum_filter, 0, 999)
         if self.minimum_filter and self.minimum_filter % 2 == 0:
             raise InputError(f"[consistency] minimum_filter is an odd number of pixels or 0, not {self.minimum_filter}")
-        if not 0 <= self.likeness <= 255:
-            raise InputError(f"[consistency] likeness is at least 0 and at most 255, not {self.likeness}")
+        in_bounds("[consistency] likeness", self.likeness, 0, 255)
 
 
 @dataclass(frozen=True)

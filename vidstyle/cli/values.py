@@ -12,8 +12,8 @@ import click
 from vidstyle.errors import InputError
 from vidstyle.structure import read_ratio
 
-#: The options of a style, and what each is: a number, a time or a text.
 LONGEST_TIME = 40  # characters
+#: The options of a style, and what each is: a number, a time or a text.
 STYLE_OPTIONS = {"weight": "number", "scale": "number", "at": "time", "mask": "text", "name": "text"}
 
 

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidstyle.config import ConsistencySettings
 from vidstyle.flow._cv2 import cv2
 from vidstyle.flow.base import Frame, to_levels, to_tensor
 from vidstyle.flow.warp import backward_warp
@@ -21,7 +22,7 @@ Array = TypeVar("Array", np.ndarray, Tensor)
 
 SIGMA = 0.8
 TAPS = 5
-LIKENESS = 6.0
+LIKENESS = ConsistencySettings.likeness
 """Of 255: how far colours may be apart that are the same. More than film grain, and less than most wrong matches."""
 
 WINDOW = 5
@@ -144,7 +145,7 @@ def _consistency_cpu(
             trusted, disoccluded = _judge(u, v, back[0, strip], back[1, strip], inside, boundaries)
             if pictures is not None and (inside & ~trusted).any():
                 alike = _alike_rows(*pictures, field, likeness, strip)
-                trusted, disoccluded = trusted | (inside & alike), disoccluded & ~alike
+                trusted, disoccluded = _opened(trusted, disoccluded, inside, alike)
         np.subtract(trusted, disoccluded, out=c[strip], dtype=np.float32)
     if smooth:
         c = cv2.GaussianBlur(c, (TAPS, TAPS), SIGMA, borderType=cv2.BORDER_REFLECT)
@@ -173,7 +174,7 @@ def _consistency_torch(
     trusted, disoccluded = _judge(u, v, back[0], back[1], inside, boundaries)
     if frames is not None:
         alike = _alike_torch(*frames, flow, likeness)
-        trusted, disoccluded = trusted | (inside & alike), disoccluded & ~alike
+        trusted, disoccluded = _opened(trusted, disoccluded, inside, alike)
     c = trusted.float() - disoccluded.float()
     if smooth:
         c = _blur_torch(c)
@@ -199,6 +200,11 @@ def _judge(u: Array, v: Array, back_u: Array, back_v: Array, inside: Array, boun
         slope = _squared_gradient(u) + _squared_gradient(v)
         trusted = trusted & (slope <= 0.01 * length + 0.002)
     return trusted, disoccluded
+
+
+def _opened(trusted: Array, disoccluded: Array, inside: Array, alike: Array) -> tuple[Array, Array]:
+    """What ``_judge`` says, but for what looks ``alike``: all boolean (H, W)."""
+    return trusted | (inside & alike), disoccluded & ~alike
 
 
 def _squared_gradient(f: Array) -> Array:

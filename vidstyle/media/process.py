@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import errno
 import os
 import re
 import signal
@@ -13,10 +12,8 @@ import threading
 from types import TracebackType
 from typing import IO
 
-from vidstyle.errors import MediaError
+from vidstyle.errors import FULL_DISK, MediaError
 
-#: What the system calls a full disk, and so ffmpeg.
-FULL = (errno.ENOSPC, errno.EDQUOT)
 TAIL_LINES = 4  # how many of ffmpeg's last lines an error carries
 GRACE_SECONDS = 5.0  # how long ffmpeg may take to end after it was asked to
 
@@ -55,7 +52,7 @@ class Process:
                 text = line.decode(errors="replace").strip()
                 self._first = self._first or text
                 self._tail.append(text)
-                self._full = next((number for number in FULL if os.strerror(number) in text), self._full)
+                self._full = next((number for number in FULL_DISK if os.strerror(number) in text), self._full)
 
     @property
     def stdin(self) -> IO[bytes]:

@@ -11,8 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstyle.errors import MediaError
-from vidstyle.media.process import FULL
+from vidstyle.errors import FULL_DISK, MediaError
 
 
 class Writer:
@@ -63,7 +62,7 @@ class Writer:
             yield
         except OSError as error:
             folder = self.path.parent
-            if error.errno in FULL:
+            if error.errno in FULL_DISK:
                 raise MediaError(f"no space left in {folder}: free some, or write elsewhere, and run again") from error
             raise MediaError(f"cannot write in {folder}: {error.strerror or error}") from error
 
