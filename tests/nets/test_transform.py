@@ -44,7 +44,9 @@ def scene(height: int, width: int, count: int = 1) -> tuple[Tensor, Tensor, Tens
 BLEND = torch.tensor([0.2, 0.5, 0.3])
 
 
-@pytest.mark.parametrize(("mode", "kernel"), [("nearest", 3), ("bilinear", 5)])
+@pytest.mark.parametrize(
+    ("mode", "kernel"), [("nearest", 3), ("nearest", 5), ("nearest", 7), ("bilinear", 3), ("bilinear", 5)]
+)
 def test_a_layer_that_enlarges_is_enlarging_and_then_convolving(mode: str, kernel: int) -> None:
     torch.manual_seed(0)
     layer = Layer(1, 4, 3, kernel, enlarge=mode, norm=False)
@@ -54,9 +56,11 @@ def test_a_layer_that_enlarges_is_enlarging_and_then_convolving(mode: str, kerne
     torch.testing.assert_close(layer(x, torch.ones(1)), expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("mode", "kernel"), [("nearest", 3), ("bilinear", 5)])
-def test_both_phases_see_each_tap_once(mode: str, kernel: int) -> None:
-    torch.testing.assert_close(phase_matrix(kernel, mode).sum(1), torch.ones(2, kernel))
+@pytest.mark.parametrize(("mode", "kernel", "taps"), [("nearest", 3, 2), ("bilinear", 5, 4)])
+def test_both_phases_see_each_tap_once(mode: str, kernel: int, taps: int) -> None:
+    matrix = phase_matrix(kernel, mode)
+    assert matrix.shape == (2, taps, kernel)
+    torch.testing.assert_close(matrix.sum(1), torch.ones(2, kernel))
 
 
 @pytest.mark.parametrize("size", [(32, 48), (33, 47), (5, 6)])

@@ -34,19 +34,20 @@ def phase_matrix(kernel: int, mode: str) -> Tensor:
     """What a 1-D ``kernel`` on a picture enlarged ×2 is on the picture itself: (2 phases, n low taps, kernel taps).
 
     Enlarging and convolving are both linear, so that each of the two output phases is a small convolution of the
-    picture as it was. ``mode``: "nearest" (kernel 3: n = 3) or "bilinear" (kernel 5: n = 5).
+    picture as it was. Fine pixels 2i − 1 and 2i see the same n low ones, from i − n/2 to i + n/2 − 1: they are the two
+    phases of window i. ``mode``: "nearest" (kernel 3: n = 2) or "bilinear" (kernel 5: n = 4).
     """
     reach = kernel // 2
-    taps = 2 * ((reach + 1) // 2) + (3 if mode == "bilinear" and reach % 2 == 0 else 1)
-    matrix = torch.zeros(2, taps, kernel)
+    half = reach // 2 + 1 + (1 if mode == "bilinear" and reach % 2 else 0)
+    matrix = torch.zeros(2, 2 * half, kernel)
     for phase in range(2):
         for tap in range(kernel):
-            fine = phase + tap - reach  # where the tap lies, in fine pixels from the fine pixel 2i
+            fine = phase - 1 + tap - reach  # where the tap lies, in fine pixels from the fine pixel 2i
             base, odd = fine // 2, fine % 2
             near, share = (base, 1.0) if mode == "nearest" else (base, 0.75)
-            matrix[phase, near + taps // 2, tap] += share
+            matrix[phase, near + half, tap] += share
             if share < 1:  # align_corners=False: a quarter comes from the neighbour on the fine pixel's side
-                matrix[phase, near + (1 if odd else -1) + taps // 2, tap] += 1 - share
+                matrix[phase, near + (1 if odd else -1) + half, tap] += 1 - share
     return matrix
 
 
@@ -61,11 +62,14 @@ def phase_kernel(kernel: Tensor, phases: Tensor) -> Tensor:
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, enlarge: bool) -> Tensor:
-    """A convolution with replicated borders (zeros would be painted as a frame); ``enlarge``: then pixel shuffle ×2."""
+    """A convolution with replicated borders (zeros would be painted as a frame).
+
+    ``enlarge``: of a ``phase_kernel``, whose windows at either end each have one pixel beyond the picture.
+    """
     border = weight.shape[-1] // 2
     weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
     y = F.conv2d(F.pad(x, (border,) * 4, mode="replicate"), weight, bias, stride)
-    return shuffle(y) if enlarge else y
+    return shuffle(y)[..., 1:-1, 1:-1] if enlarge else y
 
 
 class StyleNorm(nn.Module):
