@@ -44,6 +44,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with photos, sequences, styles, weights")
     parser.add_argument("--run", type=Path, default=Path("runs/styles"), help="checkpoint and sheets go here")
     parser.add_argument("--styles", nargs="+", default=list(STYLES))
+    parser.add_argument("--only", nargs="+", default=[], help="train what these styles have of their own alone")
+    parser.add_argument("--begin-at", type=int, default=0, help="count the beginning as so many steps")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sheet-every", type=float, default=300, help="seconds")
@@ -65,7 +67,9 @@ def main() -> None:
         *(settings, paintings, footage(args.data), encoder, torch.device(args.device)),
         checkpoint=args.run / "checkpoint.pt",
         workers=args.workers,
+        only=args.only,
     )
+    training.step = training.step or args.begin_at
     photos = [read_photo(pictures_in(args.data / "photos")[number]).float() / 255 for number in PREVIEWS]
     if args.export:
         if args.average:

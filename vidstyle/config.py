@@ -44,6 +44,8 @@ SEEDS = (-(2**63), 2**63 - 1)
 #: What a style's weight and scale may be. No disk and no memory holds a painting of larger strokes.
 STYLE_WEIGHTS, STYLE_SCALES = (1e-6, 1e6), (0.01, 20.0)
 
+#: What a training begins with: the weights of the package's styles, or random ones.
+BEGINNINGS = ("shipped", "random")
 #: Of a network's numbers; auto: what is faster here.
 PRECISIONS = ("auto", "float32", "bfloat16")
 

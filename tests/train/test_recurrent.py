@@ -14,8 +14,10 @@ from torch import Tensor
 from vidstyle.errors import InputError, PaintError
 from vidstyle.nets.compact import CompactEncoder
 from vidstyle.nets.encoder import find_weights, load_encoder
+from vidstyle.nets.style_file import embedded_styles, read_styles
 from vidstyle.nets.transform import TransformNet
 from vidstyle.train import recurrent
+from vidstyle.train.beginning import own_parameters
 from vidstyle.train.footage import Footage, make_clip, pictures_in, read_excerpts, read_photo
 from vidstyle.train.preview import jpeg, paint_clip, preview_sheet
 from vidstyle.train.recurrent import (
@@ -165,6 +167,31 @@ def test_every_style_is_painted_as_often(encoder: CompactEncoder) -> None:
     for training.step in range(6):
         chosen += training._shares(range(4)).argmax(1).tolist()
     assert chosen.count(0) == chosen.count(1) == 12
+
+
+def test_it_may_begin_with_the_shipped_styles(encoder: CompactEncoder) -> None:
+    settings = TrainSettings(steps=1, crop=64, style_size=64, precision="float32", begin="shipped")
+    paintings = {"udnie": STYLES["red"], "new": STYLES["grey"]}
+    network = Training(settings, paintings, footage(), encoder, torch.device("cpu")).network
+    shipped = read_styles(embedded_styles())
+    frame, nothing = noise(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)
+    known, new = (network.eval()(frame, nothing, nothing[:, :1], share[None]) for share in torch.eye(2))
+    shares = torch.stack([shipped.share("udnie"), torch.full((8,), 1 / 8)])[:, None]
+    for painted, share in zip((known, new), shares, strict=True):
+        torch.testing.assert_close(painted, shipped.network(frame, nothing, nothing[:, :1], share), atol=1e-4, rtol=0)
+    with pytest.raises(InputError, match="--begin shipped needs --width 64"):
+        replace(SETTINGS, begin="shipped")
+
+
+def test_what_one_style_has_of_its_own_can_be_trained_alone(encoder: CompactEncoder) -> None:
+    training = Training(SETTINGS, STYLES, footage(), encoder, torch.device("cpu"), only=["grey"])
+    before = weights(training)
+    training.run(ignore)
+    for name, value in weights(training).items():
+        if name in own_parameters(training.network):
+            assert torch.equal(value[0], before[name][0]) and not torch.equal(value[1], before[name][1]), name
+        else:
+            assert torch.equal(value, before[name]), name
 
 
 def test_the_schedule() -> None:

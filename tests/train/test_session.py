@@ -211,7 +211,7 @@ def test_an_existing_file_is_replaced_only_when_allowed(here: Path) -> None:
 
 def test_the_command(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     asked = []
-    small = {name: getattr(SETTINGS, name) for name in ("width", "blocks", "crop", "precision")}
+    small = {name: getattr(SETTINGS, name) for name in ("width", "blocks", "crop", "precision", "begin")}
 
     def settings(**given: Any) -> TrainSettings:
         asked.append(given)
@@ -225,7 +225,7 @@ def test_the_command(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     said = capsys.readouterr()
     assert said.out == f"{here / 'mine.safetensors'}\n"
     assert "2 of 2 steps" in said.err
-    assert asked == [{"steps": 3700, "seed": 3, "style_weight": 5.0, "style_size": 64}]
+    assert asked == [{"steps": 3700, "seed": 3, "style_weight": 5.0, "style_size": 64, "begin": "shipped"}]
     with pytest.raises(SystemExit) as stop:
         main(["train", "other.jpg", "-o", "mine.safetensors", "--photos", "photos"])
     assert stop.value.code == 2

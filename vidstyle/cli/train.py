@@ -8,6 +8,7 @@ import click
 
 from vidstyle.cli.common import PATH, may_replace, overwrite_option, quiet_option, stop_on_signals
 from vidstyle.cli.display import Display
+from vidstyle.config import BEGINNINGS
 
 STEPS, STEPS_EACH = 3000, 700  # for one style, and for each further one
 
@@ -23,6 +24,8 @@ STEPS, STEPS_EACH = 3000, 700  # for one style, and for each further one
 @click.option("--style-weight", type=float, default=10.0, show_default=True, help="More paints more of the style")
 @click.option("--strokes", type=int, default=384, show_default=True,
               help="Size that paintings are seen at, in pixels: more gives larger strokes")  # fmt: skip
+@click.option("--begin", type=click.Choice(BEGINNINGS), default="shipped", show_default=True,
+              help="With what the shipped styles have learned, or with nothing, which takes longer")  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed trains another network")
 @click.option("--encoder", type=click.Choice(["compact", "vgg19"]), default="compact", show_default=True,
               help="The network that judges what is painted")  # fmt: skip
@@ -39,6 +42,7 @@ def train(
     steps: int | None,
     style_weight: float,
     strokes: int,
+    begin: str,
     seed: int,
     encoder: str,
     encoder_weights: Path | None,
@@ -63,6 +67,7 @@ def train(
         seed=seed,
         style_weight=style_weight,
         style_size=strokes,
+        begin=begin,
     )
     display = Display(quiet)
     with stop_on_signals(display.say, "saving what was learned") as should_stop:

@@ -18,13 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidstyle.config import PRECISIONS, in_bounds, one_of
+from vidstyle.config import BEGINNINGS, PRECISIONS, in_bounds, one_of
 from vidstyle.errors import InputError, PaintError
 from vidstyle.flow.warp import backward_warp
 from vidstyle.nets.encoder import Encoder
 from vidstyle.nets.predictor import style_picture
+from vidstyle.nets.style_file import embedded_styles, read_styles
 from vidstyle.nets.transform import BLOCKS, WIDTH, StyleNorm, TransformNet
 from vidstyle.pipeline.devices import training_precision
+from vidstyle.train.beginning import begin_with, own_parameters
 from vidstyle.train.checkpoint import all_finite, read_checkpoint, write_checkpoint
 from vidstyle.train.footage import Footage, make_clip
 from vidstyle.train.motion import Clip
@@ -49,6 +51,7 @@ class TrainSettings:
     learning_rate: float = 1.5e-3
     real_share: float = 0.4  # of the clips, where there are movies; the others are made from photos
     precision: str = "auto"  # of activations and features: float32, bfloat16, or auto, which is what is faster here
+    begin: str = "random"  # with random weights, or "shipped": with those of the package's styles
 
     def __post_init__(self) -> None:
         for name, bounds in RANGES.items():
@@ -56,6 +59,9 @@ class TrainSettings:
         if self.crop % 16:
             raise InputError(f"--crop is a multiple of 16, not {self.crop}")
         one_of("--precision", self.precision, PRECISIONS)
+        one_of("--begin", self.begin, BEGINNINGS)
+        if self.begin == "shipped" and (self.width, self.blocks) != (WIDTH, BLOCKS):
+            raise InputError(f"--begin shipped needs --width {WIDTH} and --blocks {BLOCKS}; leave it out for others")
 
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -209,6 +215,8 @@ class Training:
         checkpoint: file to go on from, and to be written by ``save``; None: neither.
         made_from: digests by the names of what else makes the results: a checkpoint of others is refused.
         say: told of a checkpoint that cannot be read.
+        only: train what these styles have of their own, and nothing else: the other styles stay as they are. Empty:
+            everything is trained.
         workers: threads that share a step's pictures; more than half the batch is of no use. One thread of PyTorch's
             own each is best: on a busy machine they would wait for each other at every operation.
     Raises:
@@ -226,6 +234,7 @@ class Training:
         workers: int = 1,
         made_from: Mapping[str, str] | None = None,
         say: Callable[[str], None] = lambda text: None,
+        only: Sequence[str] = (),
     ) -> None:
         self.settings, self.device, self.checkpoint = settings, device, checkpoint
         self.names, self.made_from = tuple(styles), dict(made_from or {})
@@ -233,11 +242,16 @@ class Training:
         torch.manual_seed(settings.seed)
         network = TransformNet(len(styles), settings.width, settings.blocks)
         network.precision = getattr(torch, training_precision(settings.precision, device.type))
+        if settings.begin == "shipped":
+            begin_with(network, self.names, read_styles(embedded_styles()))
         self.network = network.to(device).train()
         paintings = [style_picture(style, settings.style_size).to(device) for style in styles.values()]
         self.scenes = Scenes(settings, footage, self.network, device)
         self.perception = Perception(encoder, paintings, self.scenes.calibration())
         self.optimizer = torch.optim.Adam(parameter_groups(self.network), settings.learning_rate, betas=(0.9, 0.99))
+        self.trained = [self.names.index(name) for name in only or self.names]
+        own = own_parameters(self.network)
+        self.parameters = [p for name, p in self.network.named_parameters() if not only or name in own]
         self.workers = ThreadPoolExecutor(workers)
         self.step, self.seconds = 0, 0.0
         self.averages: dict[str, list[float]] = {}
@@ -275,9 +289,9 @@ class Training:
         half = settings.batch // 2
         parts = [range(number, settings.batch, half) for number in range(half)]
         outcomes = list(self.workers.map(self._part, parts))
-        for parameter, *gradients in zip(self.network.parameters(), *(o.gradients for o in outcomes), strict=True):
+        for parameter, *gradients in zip(self.parameters, *(o.gradients for o in outcomes), strict=True):
             parameter.grad = torch.stack(gradients).sum(0)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        torch.nn.utils.clip_grad_norm_(self.parameters, 5.0)
         self.optimizer.step()
         self.step += 1
         if not all_finite([*self.network.parameters(), *(torch.tensor(o.measured) for o in outcomes)]):
@@ -297,19 +311,19 @@ class Training:
         temporal = (consistencies * (painted - priors).square()).mean((1, 2, 3))
         uncovered = uncovered_loss(self.network, painted, frames, consistencies, shares)
         loss = weighted(settings, self.step, painted, style, content, temporal, uncovered)
-        gradients = torch.autograd.grad(loss, list(self.network.parameters()), materialize_grads=True)
+        gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         measured = torch.stack([style, content, temporal], 1).tolist()
         return Outcome(gradients, [self.names[i] for i in shares.argmax(1).tolist()], measured)
 
     def _shares(self, numbers: Sequence[int]) -> Tensor:
         """Which styles this step's pictures are painted in, (N, S): every style as often, in random order."""
-        styles = len(self.names)
+        styles = len(self.trained)
         chosen = []
         for number in numbers:
             position = self.step * self.settings.batch + number
-            order = np.random.default_rng((self.settings.seed, position // styles, 7)).permutation(styles)
+            order = np.random.default_rng((self.settings.seed, position // styles, 7)).permutation(self.trained)
             chosen.append(int(order[position % styles]))
-        return torch.eye(styles)[chosen]
+        return torch.eye(len(self.names))[chosen]
 
     def _remember(self, outcomes: Sequence[Outcome]) -> None:
         """Fold a step's losses into running averages."""
