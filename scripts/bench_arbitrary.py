@@ -265,7 +265,8 @@ def paint_clip(stylizer: Stylizer, frames: Sequence[Tensor], motions: Sequence[M
         priors = []
         if number and motions:
             motion = motions[number - 1]
-            priors = [Prior(painted[-1], backward_warp(painted[-1], motion.flow), motion.consistency)]
+            warped = backward_warp(painted[-1], motion.flow, stylizer.interpolation)
+            priors = [Prior(painted[-1], warped, motion.consistency)]
         carried = state if motions else None
         result, state = stylizer.step(frame, priors, carried, turn=Turn(0, number), seed=0, progress=lambda share: None)
         painted.append((result * 255).round() / 255)

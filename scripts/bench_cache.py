@@ -35,6 +35,7 @@ from PIL import Image
 from torch import Tensor
 
 from vidstyle.flow import DIS, consistency_map
+from vidstyle.flow.warp import Interpolation
 from vidstyle.media import probe, read_frames, scan
 from vidstyle.pipeline import studio
 from vidstyle.pipeline.api import stylize
@@ -52,6 +53,8 @@ Pixels = np.ndarray
 
 class Cheap:
     """Carries the previous frame along and mixes it with the present one: two operations a pixel."""
+
+    interpolation: Interpolation = "bilinear"
 
     def step(
         self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress

@@ -144,7 +144,8 @@ def paint(network: Painter, frames: Sequence[Tensor], motions: Sequence[Motion],
         prior, consistency = torch.zeros_like(frame), torch.zeros_like(frame[:1])
         if number and recurrent:
             motion = motions[number - 1]
-            prior, consistency = backward_warp(painted[-1], motion.flow), motion.consistency[None]
+            prior = backward_warp(painted[-1], motion.flow, "sharp")
+            consistency = motion.consistency[None]
         painted.append((network(frame[None], prior[None], consistency[None])[0] * 255).round() / 255)
     return painted
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from vidstyle.flow.warp import Interpolation
 from vidstyle.stylize.base import Prior, Progress, State
 from vidstyle.stylize.schedule import Forward, Turn
 
@@ -15,6 +16,8 @@ SCHEDULE = Forward(OFFSETS)
 
 class Blend:
     """Each frame blended with what earlier ones have left, where that can be trusted. Counts in its state."""
+
+    interpolation: Interpolation = "bilinear"
 
     def step(
         self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -9,13 +11,26 @@ from torch import Tensor
 
 from vidstyle.flow._cv2 import cv2
 
+Interpolation = Literal["bilinear", "sharp"]
 
-def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
-    """Sample ``image`` at p + flow(p), bilinearly; beyond the border the edge pixel is repeated.
+BICUBIC = 2 / 3
+"""Share of bicubic interpolation in a sharp one; the rest is bilinear.
+
+Half-way between pixels, where interpolation is worst, a wave of w radians a pixel loses w²/8 of its height by bilinear
+and gains w²/16 by bicubic interpolation (Keys 1981, a = -0.75): so it stays as it is. Either alone, in frame after
+frame, takes strokes away or makes them grow.
+"""
+
+
+def backward_warp(image: Tensor, flow: Tensor, interpolation: Interpolation = "bilinear") -> Tensor:
+    """Sample ``image`` at p + flow(p); beyond the border the edge pixel is repeated.
 
     ``image`` is (C, H, W) or (N, C, H, W), any number of channels, floating point; ``flow`` is (2, H, W) or
     (N, 2, H, W), in pixels, channel 0 = dx to the right, 1 = dy down. The result has the image's shape and
     dtype. Warping frame t-1 with ``backward_flow[t]`` gives it on t's grid.
+
+    What is warped again in every frame becomes blurred by bilinear ``interpolation``; "sharp" keeps strokes of a few
+    pixels. It is for pictures: it goes a little beyond the image's values, so it is clamped to [0, 1].
 
     Where no gradient is asked for, float32 on the CPU goes through OpenCV, everything else through
     ``grid_sample``. The two agree within 1e-7 of the image's contrast per pixel of the frame's longer side.
@@ -26,10 +41,16 @@ def backward_warp(image: Tensor, flow: Tensor) -> Tensor:
     """
     _check(image, flow)
     if image.ndim == 3:
-        return backward_warp(image[None], flow[None])[0]
+        return backward_warp(image[None], flow[None], interpolation)[0]
     wants_grad = torch.is_grad_enabled() and (image.requires_grad or flow.requires_grad)
     plain = all(t.device.type == "cpu" and t.dtype == torch.float32 for t in (image, flow))
-    return _warp_torch(image, flow) if wants_grad or not plain else _warp_cv2(image, flow)
+    if interpolation == "sharp" and image.device.type == "mps":  # PyTorch has no bicubic interpolation there
+        return backward_warp(image.cpu(), flow.cpu(), interpolation).to(image.device)
+    warp = _warp_torch if wants_grad or not plain else _warp_cv2
+    warped = warp(image, flow)
+    if interpolation == "sharp":
+        warped = torch.lerp(warped, warp(image, flow, "bicubic"), BICUBIC).clamp(0, 1)
+    return warped
 
 
 def _check(image: Tensor, flow: Tensor) -> None:
@@ -40,7 +61,7 @@ def _check(image: Tensor, flow: Tensor) -> None:
         raise ValueError(f"image and flow must be floating point, not {image.dtype} and {flow.dtype}")
 
 
-def _warp_torch(image: Tensor, flow: Tensor) -> Tensor:
+def _warp_torch(image: Tensor, flow: Tensor, mode: str = "bilinear") -> Tensor:
     """``backward_warp`` on batches by grid_sample: on any device, with gradients to image and flow."""
     dtype = torch.promote_types(torch.promote_types(image.dtype, flow.dtype), torch.float32)
     height, width = image.shape[-2:]
@@ -50,19 +71,20 @@ def _warp_torch(image: Tensor, flow: Tensor) -> Tensor:
     x = (flow[:, 0].to(dtype) + columns) * (2 / max(width - 1, 1)) - 1
     y = (flow[:, 1].to(dtype) + rows) * (2 / max(height - 1, 1)) - 1
     grid = torch.stack((x, y), dim=-1)
-    warped = F.grid_sample(image.to(dtype), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    warped = F.grid_sample(image.to(dtype), grid, mode=mode, padding_mode="border", align_corners=True)
     return warped.to(image.dtype)
 
 
-def _warp_cv2(image: Tensor, flow: Tensor) -> Tensor:
+def _warp_cv2(image: Tensor, flow: Tensor, mode: str = "bilinear") -> Tensor:
     """``backward_warp`` on float32 CPU batches by OpenCV's remap, several times faster."""
     height, width = image.shape[-2:]
     rows = np.arange(height, dtype=np.float32)[:, None]
     columns = np.arange(width, dtype=np.float32)
+    flag = cv2.INTER_CUBIC if mode == "bicubic" else cv2.INTER_LINEAR
     warped = np.empty(tuple(image.shape), dtype=np.float32)
     for picture, (dx, dy), result in zip(image.detach().numpy(), flow.detach().numpy(), warped, strict=True):
         x, y = dx + columns, dy + rows
         for plane, out in zip(picture, result, strict=True):
             plane = np.ascontiguousarray(plane)
-            cv2.remap(plane, x, y, cv2.INTER_LINEAR, dst=out, borderMode=cv2.BORDER_REPLICATE)
+            cv2.remap(plane, x, y, flag, dst=out, borderMode=cv2.BORDER_REPLICATE)
     return torch.from_numpy(warped)

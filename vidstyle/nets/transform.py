@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from vidstyle.nets.palette import color_moments, packed_colors, recoloring, unpacked_colors
 from vidstyle.nets.rectify import rectified
 from vidstyle.nets.shuffle import shuffle, unshuffle
+from vidstyle.nets.speckle import speckled
 
 WIDTH, BLOCKS = 64, 5
 EPSILON = 1e-4
@@ -211,7 +212,7 @@ def paint(
     """
     stem, down, *body, up, last = layers
     height, width = frame.shape[-2:]
-    frame, prior, consistency = padded(frame), padded(prior), padded(consistency)
+    frame, prior, consistency = speckled(padded(frame)), padded(prior), padded(consistency)
     trusted = (prior - 0.5) * consistency
     x = unshuffle(torch.cat([(frame - 0.5).to(precision), trusted.to(precision), consistency.to(precision)], 1))
     x = rectified(stem(x))

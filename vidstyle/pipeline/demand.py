@@ -371,7 +371,7 @@ class Painter:
         mask, flow = self.consistencies.get(turn.frame, need.frame)
         return Prior(
             stylized=stylized,
-            warped=backward_warp(stylized, self.tensor(flow)),
+            warped=backward_warp(stylized, self.tensor(flow), self.stylizer().interpolation),
             consistency=self.tensor(mask_to_float(mask)),
             offset=turn.frame - need.frame,
         )

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from vidstyle.flow.warp import Interpolation
 from vidstyle.stylize.schedule import Turn
 
 State = dict[str, Tensor]
@@ -41,6 +42,8 @@ class Stylizer(Protocol):
 
     In which order it paints a shot, and what each painting is made from, is its schedule (vidstyle.stylize.schedule).
     """
+
+    interpolation: Interpolation  # that its priors are warped with
 
     def step(
         self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from vidstyle.flow.warp import Interpolation
 from vidstyle.stylize.base import Prior, Progress, State
 from vidstyle.stylize.schedule import Turn
 
 
 class NoneStylizer:
     """The identity, as a Stylizer."""
+
+    interpolation: Interpolation = "bilinear"
 
     def step(
         self, frame: Tensor, priors: Sequence[Prior], state: State | None, *, turn: Turn, seed: int, progress: Progress

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vidstyle import losses
 from vidstyle.config import OptimizeSettings
+from vidstyle.flow.warp import Interpolation
 from vidstyle.nets.encoder import Encoder
 from vidstyle.stylize.base import Prior, Progress, State
 from vidstyle.stylize.colors import FITTED_STYLES, grey, luma, with_luma
@@ -47,6 +48,8 @@ class OptimizeStylizer:
         begin: makes of a frame ``(3, H, W)`` and its number what stands for it where one begins with the frame itself:
             a picture that is nearer to the end, of a feed-forward network. None: the frame.
     """
+
+    interpolation: Interpolation = "bilinear"
 
     def __init__(
         self,

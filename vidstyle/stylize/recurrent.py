@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidstyle.flow.warp import Interpolation
 from vidstyle.stylize.base import Prior, Progress, State, seconds_when_warm
 from vidstyle.stylize.colors import in_colors_of
 from vidstyle.stylize.mixing import Shares, has_moved
@@ -98,6 +99,8 @@ class RecurrentStylizer:
         keep_colors: whether what is painted is shown in the frame's own colours. The network then still takes up what
             it has painted: in other colours than its own it would not know it again.
     """
+
+    interpolation: Interpolation = "sharp"  # a chain of bilinear ones takes the strokes away
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidstyle.config import TransferSettings
+from vidstyle.flow.warp import Interpolation
 from vidstyle.nets.autoencoder import Autoencoder, Piece, View
 from vidstyle.nets.compact import STRIDES
 from vidstyle.stylize.base import Prior, Progress, State, seconds_when_warm
@@ -84,6 +85,8 @@ class TransferStylizer:
         shares_at: what each style has of a frame, by the frame's number.
         finish: what comes last; None: nothing.
     """
+
+    interpolation: Interpolation = "bilinear"
 
     def __init__(
         self,

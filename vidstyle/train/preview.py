@@ -65,7 +65,8 @@ def paint_clip(
     consistency = torch.zeros_like(prior[:, :1])
     for t, frame in enumerate(clip.frames):
         if t and recurrent:
-            prior, consistency = backward_warp(prior, clip.backward_flow[t - 1][None]), clip.consistency[t - 1][None]
+            prior = backward_warp(prior, clip.backward_flow[t - 1][None], "sharp")
+            consistency = clip.consistency[t - 1][None]
         painted = network(frame[None], prior, consistency)
         yield painted[0]
         if recurrent:

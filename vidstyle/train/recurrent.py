@@ -164,7 +164,7 @@ class Scenes:
             flow = flow[None].to(self.device)
             if unsure:
                 flow = flow + smooth_noise(flow.shape, unsure, rng).to(self.device)
-            prior = backward_warp(painted.clamp(0, 1), flow)
+            prior = backward_warp(painted.clamp(0, 1), flow, "sharp")
             consistency = clip.consistency[t][None].to(self.device)
         return frames[-1], prior, consistency
 

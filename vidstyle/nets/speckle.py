@@ -1,0 +1,48 @@
+"""Faint speckles where a frame is flat: what a painting's strokes may begin with there.
+
+A network of convolutions can only paint the same at all pixels of a flat area, or what repeats with its own coarse
+grid. The style wants strokes, so it weaves such a pattern. Speckles are something to begin a stroke with. They stay
+where they are from frame to frame, and there are none where a frame has texture of its own.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+STRENGTH = 0.03  # standard deviation of the speckles, of the range from black to white
+TEXTURE = 0.05  # deviation of a frame's luma, over about 20 pixels, from which on it needs none
+SIZES = (4, 8)  # of the speckles, in pixels
+PERIOD = 512  # pixels after which they repeat
+
+
+def speckled(frame: Tensor) -> Tensor:
+    """``frame`` (N, 3, H, W) in [0, 1], with speckles where it is flat; sides are multiples of 4."""
+    height, width = frame.shape[2:]
+    return torch.addcmul(frame, flatness(frame), speckles(height, width).to(frame))
+
+
+def flatness(frame: Tensor) -> Tensor:
+    """How flat a frame (N, 3, H, W) is around each pixel: (N, 1, H, W), 1 where nothing is to be seen, 0 in texture."""
+    luma = frame.mean(1, keepdim=True)
+    moments = F.avg_pool2d(torch.cat([luma, luma.square()], 1), 4)
+    mean, square = F.avg_pool2d(F.pad(moments, (2,) * 4, mode="replicate"), 5, 1).split(1, 1)
+    deviation = (square - mean.square()).clamp_min(0).sqrt()
+    return F.interpolate((1 - deviation / TEXTURE).clamp_min(0), scale_factor=4, mode="bilinear")
+
+
+@lru_cache(maxsize=4)
+@torch.inference_mode(False)  # it may be made while painting and used in training
+def speckles(height: int, width: int) -> Tensor:
+    """The speckles of a frame of this size, (1, 1, H, W), always the same: of mean 0 and deviation ``STRENGTH``."""
+    tile = torch.zeros(1, 1, PERIOD, PERIOD)
+    generator = torch.Generator().manual_seed(0)
+    for size in SIZES:
+        coarse = torch.randn(1, 1, PERIOD // size, PERIOD // size, generator=generator)
+        large = F.interpolate(F.pad(coarse, (2,) * 4, mode="circular"), scale_factor=size, mode="bicubic")
+        tile += large[..., 2 * size : -2 * size, 2 * size : -2 * size]
+    tile = (tile - tile.mean()) / tile.std() * STRENGTH
+    return tile.repeat(1, 1, -(-height // PERIOD), -(-width // PERIOD))[..., :height, :width].contiguous()
