@@ -7,11 +7,12 @@
 
 ``speed``: milliseconds a frame at 1024×436, the network alone, beside the reference architecture in its slowest and its
 best form, all in turns; the best of several rounds. ``calm``: warping error (× 10⁴) on sequences that nothing was
-trained on, of the input, of every frame with an empty prior, and of the movie; and how far what is newly uncovered in
-it is from the same with an empty prior (squared difference × 10⁴); with ``--live`` also with each frame's own
-statistics instead of those that are held. ``style``: the judge's style and content of photos that nothing was trained
-on, beside an optimisation of 300 iterations, at several content weights, so that its style can be read off at the same
-content.
+trained on, of the input, of every frame with an empty prior, and of the movie; how far what is newly uncovered in it
+is from the same with an empty prior (squared difference × 10⁴); and the judge's style of its middle and last frame,
+with an empty prior and in the movie, for what is calm may have lost its strokes; with ``--live`` also the errors with
+each frame's own statistics instead of those that are held. ``style``: the judge's style and content of photos that
+nothing was trained on, beside an optimisation of 300 iterations, at several content weights, so that its style can be
+read off at the same content.
 
 Ends with 1 if a target is missed. DATA holds sequences, photos, styles and weights. ``--file`` takes another file of
 styles than the package's.
@@ -183,15 +184,23 @@ def unlikeness(movie: Sequence[Tensor], empty: Sequence[Tensor], motions: Sequen
     return 1e4 * float((unknown * apart).sum() / unknown.sum())
 
 
+def style_of(judge: Judge, frames: Sequence[Tensor], clip: Sequence[Tensor]) -> float:
+    """The judge's style of a clip's middle and last frame, their mean."""
+    return mean(judge(frames[number], [clip[number]])[0].style for number in (len(frames) // 2, len(frames) - 1))
+
+
 def calm(file: StyleFile, options: argparse.Namespace) -> bool:
+    judging, side = load_teacher(options.data / "weights"), style_size(file)
     clips = {name: read_frames(options.data / "sequences" / name, options.frames, 256) for name in SEQUENCES}
     motions = {name: list(follow(frames)) for name, frames in clips.items()}
     more = ("each frame's own statistics: empty prior", "movie") if options.live else ()
-    columns = ("style", "input", "empty prior", "movie", "uncovered", "of empty", "of input", *more)
+    columns = ("style", "input", "empty prior", "movie", "uncovered", "of empty", "of input")
+    columns += ("judge's style: empty prior", "movie", *more)
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     rows: dict[str, list[float]] = {}
     for name in options.styles:
         share = file.share(name)
+        judge = Judge(judging, style_picture(read_style(options.data, name), side))
         trained = TrainedStyle(file.network, only(file.names.index(name), len(file.names)))
         method = RecurrentStylizer([trained], alone, CPU, getattr(torch, choose_precision("auto", "cpu")))
 
@@ -205,7 +214,8 @@ def calm(file: StyleFile, options: argparse.Namespace) -> bool:
             networks += [(live, False), (live, True)] if options.live else []
             arms = [paint(network, frames, way, recurrent) for network, recurrent in networks]
             errors = [clip_error(clip, way) for clip in (frames, *arms)]
-            values.append([*errors[:3], unlikeness(arms[1], arms[0], way), *errors[3:]])
+            styles = [style_of(judge, frames, arm) for arm in arms[:2]]
+            values.append([*errors[:3], unlikeness(arms[1], arms[0], way), *styles, *errors[3:]])
         rows[name] = [mean(column) for column in zip(*values, strict=True)]
         print(calm_line(name, rows[name]), flush=True)
     total = [mean(column) for column in zip(*rows.values(), strict=True)]
@@ -214,10 +224,10 @@ def calm(file: StyleFile, options: argparse.Namespace) -> bool:
 
 
 def calm_line(name: str, row: Sequence[float]) -> str:
-    floor, empty, movie, uncovered, *live = row
+    floor, empty, movie, uncovered, *styles = row[:6]
     numbers = [f"{value:.1f}" for value in (floor, empty, movie, uncovered)]
-    ratios = [f"{movie / empty:.2f}", f"{movie / floor:.2f}"]
-    return f"| {' | '.join([name, *numbers, *ratios, *(f'{value:.1f}' for value in live)])} |"
+    ratios = [f"{movie / empty:.2f}", f"{movie / floor:.2f}", *(f"{value:.3f}" for value in styles)]
+    return f"| {' | '.join([name, *numbers, *ratios, *(f'{value:.1f}' for value in row[6:])])} |"
 
 
 # ---- style
@@ -227,14 +237,14 @@ def style(file: StyleFile, options: argparse.Namespace) -> bool:
     judging = load_teacher(options.data / "weights")
     paths = sorted((options.data / "photos").glob("*.jpg"))[-HELD_OUT_PHOTOS:][:: HELD_OUT_PHOTOS // PHOTOS]
     photos = [fitted(torch.from_numpy(read_image(path)), 256, 256) for path in paths[:PHOTOS]]
-    side = int(file.notes["settings"]["style_size"])
+    side = style_size(file)
     optimiser = Optimiser(options, side / 256)
     weights_named = " | ".join(f"optimised, content weight {weight:g}" for weight in CONTENT_WEIGHTS)
     print(f"| style | ours: style / content | {weights_named} | optimised at our content | times |")
     print("|---|---|" + "---|" * (len(CONTENT_WEIGHTS) + 2))
     factors = []
     for number, name in enumerate(options.styles):
-        picture = torch.from_numpy(read_image(options.data / "styles" / f"{name}.jpg"))
+        picture = read_style(options.data, name)
         judge = Judge(judging, style_picture(picture, side))
         share = file.share(name)[None]
         said = []
@@ -253,6 +263,15 @@ def style(file: StyleFile, options: argparse.Namespace) -> bool:
         print(f"| {name} | {cells} | {at_ours:.3f} | {factors[-1]:.2f} |", flush=True)
     print(f"\nMean factor {mean(factors):.2f}, largest {max(factors):.2f}; target {STYLE_FACTOR}")
     return max(factors) <= STYLE_FACTOR
+
+
+def style_size(file: StyleFile) -> int:
+    """The side of a square as large as paintings were looked at."""
+    return int(file.notes["settings"]["style_size"])
+
+
+def read_style(data: Path, name: str) -> Tensor:
+    return torch.from_numpy(read_image(data / "styles" / f"{name}.jpg"))
 
 
 class Optimiser:
