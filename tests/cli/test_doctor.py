@@ -170,7 +170,7 @@ def test_a_cache_that_is_not_there_yet_is_fine_and_stays_away(tmp_path: Path) ->
 def test_a_full_disk_and_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "artifact").write_bytes(b"x" * 12_000)
     monkeypatch.setattr(health, "free_bytes", lambda folder: 1 << 20)
-    monkeypatch.setattr("vidstyle.store.job._try_lock", lambda file, report: report is None or not report("no locks"))
+    monkeypatch.setattr("vidstyle.store.lock._try_lock", lambda file, report: report is None or not report("no locks"))
     found = {finding.about: finding for finding in doctor.check_cache(lambda: tmp_path)}
     assert "12 kB" in found["cache"].found
     assert found["cache's disk"].state == NOTE and "1.0 MB" in found["cache's disk"].found

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from vidstyle.cli import main
-from vidstyle.errors import InputError, Interrupted, OutputError, WeightsError
+from vidstyle.errors import InputError, Interrupted, OutputError, StoreError, WeightsError
 from vidstyle.nets.style_file import read_styles
 from vidstyle.pipeline.events import Event, Monitor, Note, Progress
+from vidstyle.store import Lock
 from vidstyle.train import recurrent, session
 from vidstyle.train.recurrent import TrainSettings
 
@@ -163,6 +164,18 @@ def test_a_full_disk_is_one_line(
         main(["train", "other.jpg", "-o", "mine.safetensors", "--photos", "photos", "-q", "--device", "cpu"])
     assert stop.value.code == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("vidstyle: no space left to write")
+
+
+def test_the_same_training_does_not_run_twice(here: Path) -> None:
+    listener = Listener()
+    with (
+        Lock(Path("mine.training/lock")).hold("it"),
+        pytest.raises(StoreError, match=r"mine\.safetensors is being worked on by process \d+: wait"),
+    ):
+        train(listener)
+    assert listener.steps == []
+    train(listener)
+    assert listener.steps == [1, 2, 3]
 
 
 def test_a_photo_that_cannot_be_read_is_left_out_and_said(here: Path) -> None:

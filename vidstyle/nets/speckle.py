@@ -22,7 +22,7 @@ PERIOD = 512  # pixels after which they repeat
 def speckled(frame: Tensor) -> Tensor:
     """``frame`` (N, 3, H, W) in [0, 1], with speckles where it is flat; sides are multiples of 4."""
     height, width = frame.shape[2:]
-    return torch.addcmul(frame, flatness(frame), speckles(height, width).to(frame))
+    return torch.addcmul(frame, flatness(frame), speckles(height, width, frame.device).to(frame.dtype))
 
 
 def flatness(frame: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def flatness(frame: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 @torch.inference_mode(False)  # it may be made while painting and used in training
-def speckles(height: int, width: int) -> Tensor:
+def speckles(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
     """The speckles of a frame of this size, (1, 1, H, W), always the same: of mean 0 and deviation ``STRENGTH``."""
     tile = torch.zeros(1, 1, PERIOD, PERIOD)
     generator = torch.Generator().manual_seed(0)
@@ -45,4 +45,4 @@ def speckles(height: int, width: int) -> Tensor:
         large = F.interpolate(F.pad(coarse, (2,) * 4, mode="circular"), scale_factor=size, mode="bicubic")
         tile += large[..., 2 * size : -2 * size, 2 * size : -2 * size]
     tile = (tile - tile.mean()) / tile.std() * STRENGTH
-    return tile.repeat(1, 1, -(-height // PERIOD), -(-width // PERIOD))[..., :height, :width].contiguous()
+    return tile.repeat(1, 1, -(-height // PERIOD), -(-width // PERIOD))[..., :height, :width].contiguous().to(device)

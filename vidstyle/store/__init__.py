@@ -30,6 +30,7 @@ from vidstyle.store.flowfolder import FlowFolder
 from vidstyle.store.folders import check_replaceable, numbered_files
 from vidstyle.store.job import Job, running_jobs
 from vidstyle.store.keys import content_key, file_digest, files_digest
+from vidstyle.store.lock import Lock
 from vidstyle.store.nowhere import NoStore
 from vidstyle.store.root import find_root
 from vidstyle.store.sizes import default_limit, parse_size, size_text
@@ -54,6 +55,7 @@ __all__ = [
     "CorruptArtifact",
     "FlowFolder",
     "Job",
+    "Lock",
     "Meta",
     "NoStore",
     "Shelf",

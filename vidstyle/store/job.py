@@ -11,18 +11,16 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import re
-import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from vidstyle.errors import InputError, StoreError
-from vidstyle.store.atomic import atomic_write, is_alive, printable, store_error
+from vidstyle.store.atomic import atomic_write, printable, store_error
 from vidstyle.store.codecs import decode_json, encode_json
+from vidstyle.store.lock import Lock
 from vidstyle.store.root import make_root
 
 _VERSION = 1
@@ -33,9 +31,6 @@ _LOCK = "lock"
 _FILES = (_FILE, _MAY_REPLACE, _USES, _LOCK)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,80}")
 _MADE = re.compile(r"[a-z0-9-]+-[0-9a-f]{6,64}")  # an id as ``Job.create`` makes it
-_POLL_SECONDS = 0.1
-# Whoever looks whether a job is running holds its lock for a moment.
-_LOOK_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -188,75 +183,23 @@ class Job:
     @property
     def is_running(self) -> bool:
         """Whether a process holds the lock. Where the disk knows no locks: whether one that took it may still live."""
-        try:
-            with (self.folder / _LOCK).open("rb") as file:
-                unknown: list[str] = []
-                if not _try_lock(file, unknown.append):
-                    return True
-                _unlock(file)
-                return bool(unknown) and self._holder_may_live(file)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise store_error(error, self.folder) from error
+        return self._lock.is_held
 
     @contextlib.contextmanager
     def lock(
         self, wait: float = 0.0, report: Callable[[str], None] | None = None, uses: Iterable[Path] = ()
     ) -> Iterator[None]:
-        """Work on this job alone. The lock ends with the block, or with the process, however that ends.
+        """Work on this job alone, as ``Lock.hold``; without locks artifacts are whole even so, but may be made twice.
 
         ``uses``: the folders of the shelves that are worked on, which others then leave alone.
-        ``wait``: how many seconds to wait for another process (math.inf: as long as it takes). StoreError,
-        naming the process that holds it, if it is not free by then. Where the disk knows no locks (some
-        network disks), that is reported and the work goes on: artifacts are whole even so, but may be made
-        twice.
         """
-        with self._open_lock_file() as file:
-            deadline = time.monotonic() + max(wait, _LOOK_SECONDS)
-            while not _try_lock(file, report):
-                if time.monotonic() >= deadline:
-                    raise StoreError(self._who_holds(file))
-                time.sleep(_POLL_SECONDS)
-            with contextlib.suppress(OSError):  # a full disk: it is for messages
-                file.seek(0)
-                file.truncate()
-                file.write(encode_json({"pid": os.getpid(), "host": platform.node()}))
-            try:
-                atomic_write(self.folder / _USES, encode_json([_below(folder, self.root) for folder in uses]))
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    file.truncate(0)
-                _unlock(file)
+        with self._lock.hold(self.id, wait, report):
+            atomic_write(self.folder / _USES, encode_json([_below(folder, self.root) for folder in uses]))
+            yield
 
-    def _open_lock_file(self) -> IO[bytes]:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            return (self.folder / _LOCK).open("a+b", buffering=0)
-        except OSError as error:
-            raise store_error(error, self.folder) from error
-
-    def _who_holds(self, file: IO[bytes]) -> str:
-        pid, host = _holder(file)
-        holder = "another process" if pid is None else f"process {pid}"
-        if host not in (None, platform.node()):
-            holder += f" on {printable(str(host))}"
-        return f"{self.id} is being worked on by {holder}: wait until it ends, or stop it, and run again"
-
-    def _holder_may_live(self, file: IO[bytes]) -> bool:
-        pid, host = _holder(file)
-        return pid is not None and (host != platform.node() or is_alive(pid))
-
-
-def _holder(file: IO[bytes]) -> tuple[int | None, str | None]:
-    """Number and host of the process that wrote itself into a lock file, if that can be read."""
-    with contextlib.suppress(OSError, ValueError):
-        file.seek(0)
-        match decode_json(file.read(4096)):
-            case {"pid": int(pid), "host": str(host)}:
-                return pid, host
-    return None, None
+    @property
+    def _lock(self) -> Lock:
+        return Lock(self.folder / _LOCK)
 
 
 def _files(root: Path, name: str) -> list[Path]:
@@ -272,41 +215,3 @@ def running_jobs(root: Path) -> list[Job]:
     """The jobs that some process works on now, also those whose files are damaged."""
     found = (Job(root, file.parent.name, {}) for file in _files(root, _LOCK))
     return [job for job in found if job.is_running]
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    # Windows locks bytes, and nobody else can read those: take one far behind the text.
-    _LOCKED_BYTE = 1 << 20
-
-    def _try_lock(file: IO[bytes], report: Callable[[str], None] | None) -> bool:
-        try:
-            file.seek(_LOCKED_BYTE)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        with contextlib.suppress(OSError):
-            file.seek(_LOCKED_BYTE)
-            msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(file: IO[bytes], report: Callable[[str], None] | None) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            if report is not None:
-                report(f"the cache's disk knows no locks ({error.strerror}): do not run the same job twice at once")
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        # Said explicitly: a child that was forked meanwhile would keep a merely closed lock.
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_UN)

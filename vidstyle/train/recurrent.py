@@ -309,7 +309,9 @@ class Training:
         painted = self.network(frames, priors, consistencies, shares)
         style, content = self.perception(painted, frames, shares)
         temporal = (consistencies * (painted - priors).square()).mean((1, 2, 3))
-        uncovered = uncovered_loss(self.network, painted, frames, consistencies, shares)
+        uncovered = torch.zeros_like(temporal)
+        if settings.uncovered_weight:
+            uncovered = uncovered_loss(self.network, painted, frames, consistencies, shares)
         loss = weighted(settings, self.step, painted, style, content, temporal, uncovered)
         gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         measured = torch.stack([style, content, temporal], 1).tolist()

@@ -20,7 +20,7 @@ from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.images import read_image, save
 from vidstyle.pipeline.outputs import Inputs, check_file
 from vidstyle.pipeline.styles import as_name
-from vidstyle.store import printable, sweep
+from vidstyle.store import Lock, printable, sweep
 from vidstyle.train.checkpoint import begin_anew, read_checkpoint
 from vidstyle.train.export import export_styles
 from vidstyle.train.footage import Footage, listed, pictures_in, read_excerpts, read_photo
@@ -67,6 +67,7 @@ def train(
         InputError, OutputError, WeightsError: something that was asked for cannot be used; a checkpoint of other
             settings, photos or paintings, or of more steps, among them.
         PaintError: the loss grew without bound.
+        StoreError: another process is at the same training.
         Interrupted: the monitor wished to stop; the checkpoint has all that was learned.
     """
     output = output.expanduser().absolute()
@@ -84,18 +85,20 @@ def train(
     judge = load_encoder(encoder, weights, where, precision=training_precision(settings.precision, where.type))
     check_layers(judge, (*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER))
     footage = read_footage(photos, videos, monitor)
-    prepare(checkpoint, restart, monitor)
-    training = Training(
-        *(settings, pictures, footage, judge, where, checkpoint),
-        workers=WORKERS if where.type == "cpu" else 1,
-        made_from={"encoder": file_sha256(weights), **digests(pictures, footage)},
-        say=monitor.note,
-    )
-    if training.step:
-        monitor.note(f"going on from step {training.step} of {settings.steps} ({checkpoint.parent})")
-    training.run(Watch(training, pictures, footage, checkpoint.with_name("sheet.jpg"), monitor))
-    export_styles(training, footage.photos[0].float() / 255, output)
-    note_export(training, output)
+    make_folder(checkpoint.parent)
+    with Lock(checkpoint.with_name("lock")).hold(printable(output), report=monitor.note):
+        prepare(checkpoint, restart, monitor)
+        training = Training(
+            *(settings, pictures, footage, judge, where, checkpoint),
+            workers=WORKERS if where.type == "cpu" else 1,
+            made_from={"encoder": file_sha256(weights), **digests(pictures, footage)},
+            say=monitor.note,
+        )
+        if training.step:
+            monitor.note(f"going on from step {training.step} of {settings.steps} ({checkpoint.parent})")
+        training.run(Watch(training, pictures, footage, checkpoint.with_name("sheet.jpg"), monitor))
+        export_styles(training, footage.photos[0].float() / 255, output)
+        note_export(training, output)
     return output
 
 
@@ -131,14 +134,16 @@ def digest(tensors: Iterable[Tensor]) -> str:
     return hashed.hexdigest()
 
 
-def prepare(checkpoint: Path, restart: bool, monitor: Monitor) -> None:
-    """Make the folder of a training; without what was killed, and with ``restart`` without its checkpoint."""
-    folder = checkpoint.parent
+def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise write_error(error, printable(folder)) from error
-    sweep(folder)
+
+
+def prepare(checkpoint: Path, restart: bool, monitor: Monitor) -> None:
+    """Clear the folder of a training of what was killed, and with ``restart`` of its checkpoint."""
+    sweep(checkpoint.parent)
     aside = begin_anew(checkpoint) if restart else None
     if aside is not None:
         monitor.note(f"beginning anew; the checkpoint before is now {aside}")
