@@ -23,6 +23,7 @@ from vidstyle.train.preview import jpeg, paint_clip, preview_sheet
 from vidstyle.train.recurrent import (
     RANGES,
     Progress,
+    Scenes,
     Training,
     TrainSettings,
     learning_rate,
@@ -192,6 +193,21 @@ def test_what_one_style_has_of_its_own_can_be_trained_alone(encoder: CompactEnco
             assert torch.equal(value[0], before[name][0]) and not torch.equal(value[1], before[name][1]), name
         else:
             assert torch.equal(value, before[name]), name
+
+
+def test_borders_are_not_judged(encoder: CompactEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network would paint a frame there."""
+    training, seen = start(encoder, steps=1), []
+    frames, priors, consistencies = noise(2, 3, 64, 64), torch.zeros(2, 3, 64, 64), torch.zeros(2, 1, 64, 64)
+    monkeypatch.setattr(Scenes, "draw", lambda *_: (frames, priors, consistencies))
+
+    def judge(painted: Tensor, shown: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        seen.append(shown)
+        return painted.mean((1, 2, 3)), painted.mean((1, 2, 3))
+
+    monkeypatch.setattr(training, "perception", judge)
+    training.run(ignore)
+    assert all(torch.equal(shown, frames[..., 16:48, 16:48]) for shown in seen) and seen
 
 
 def test_the_schedule() -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from vidstyle.cli import main
+from vidstyle.cli.train import default_steps
 from vidstyle.errors import InputError, Interrupted, OutputError, StoreError, WeightsError
 from vidstyle.nets.style_file import read_styles
 from vidstyle.pipeline.events import Event, Monitor, Note, Progress
@@ -222,6 +223,10 @@ def test_an_existing_file_is_replaced_only_when_allowed(here: Path) -> None:
     assert Path("mine.safetensors").read_bytes() == b"precious"
 
 
+def test_what_begins_with_nothing_takes_longer() -> None:
+    assert default_steps(3, "random") == 3 * default_steps(3, "shipped") > default_steps(1, "random")
+
+
 def test_the_command(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     asked = []
     small = {name: getattr(SETTINGS, name) for name in ("width", "blocks", "crop", "precision", "begin")}
@@ -238,7 +243,7 @@ def test_the_command(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     said = capsys.readouterr()
     assert said.out == f"{here / 'mine.safetensors'}\n"
     assert "2 of 2 steps" in said.err
-    assert asked == [{"steps": 3700, "seed": 3, "style_weight": 5.0, "style_size": 64, "begin": "shipped"}]
+    assert asked == [{"steps": 1400, "seed": 3, "style_weight": 5.0, "style_size": 64, "begin": "shipped"}]
     with pytest.raises(SystemExit) as stop:
         main(["train", "other.jpg", "-o", "mine.safetensors", "--photos", "photos"])
     assert stop.value.code == 2

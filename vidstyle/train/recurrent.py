@@ -86,6 +86,7 @@ def option(name: str) -> str:
     return "--strokes" if name == "style_size" else f"--{name.replace('_', '-')}"
 
 
+MARGIN = 16  # pixels at the border that style and content are not judged in
 WARM_UP = 200  # steps until the full learning rate
 STYLE_RAMP = 300  # steps until the full style weight
 CLIPS_FROM = 0.4  # of all steps: from a quarter of a step's pictures to half of them are ends of clips
@@ -167,6 +168,15 @@ class Scenes:
             prior = backward_warp(painted.clamp(0, 1), flow, "sharp")
             consistency = clip.consistency[t][None].to(self.device)
         return frames[-1], prior, consistency
+
+
+def inner(pictures: Tensor) -> Tensor:
+    """Pictures (N, 3, H, W) without their outermost ``MARGIN`` pixels.
+
+    A network knows where the border is, which repeats. Were it judged there, it would paint a frame of what its style
+    has and the picture has no place for.
+    """
+    return pictures[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
 def uncovered_loss(
@@ -307,7 +317,7 @@ class Training:
         shares = self._shares(numbers).to(self.device)
         frames, priors, consistencies = self.scenes.draw(self.step, numbers, shares)
         painted = self.network(frames, priors, consistencies, shares)
-        style, content = self.perception(painted, frames, shares)
+        style, content = self.perception(inner(painted), inner(frames), shares)
         temporal = (consistencies * (painted - priors).square()).mean((1, 2, 3))
         uncovered = torch.zeros_like(temporal)
         if settings.uncovered_weight:
