@@ -17,6 +17,15 @@ def test_only_flat_areas_are_speckled() -> None:
     )
 
 
+def test_what_is_flat_as_a_whole_stays_so() -> None:
+    black = torch.zeros(1, 3, 64, 64)
+    assert torch.equal(speckled(black), black)
+    faint, clear = black.clone(), black.clone()
+    faint[..., 48:], clear[..., 48:] = 0.05, 0.8  # deviations of 0.02 and 0.35
+    added = [(speckled(frame) - frame)[..., :24].std() for frame in (faint, clear)]
+    assert abs(float(added[0] / added[1]) - 0.05 * 3**0.5 / 4 / 0.08) < 0.01
+
+
 def test_texture_counts_little_by_little() -> None:
     levels = torch.tensor([0.0, 0.01, 0.03, 0.06]).view(4, 1, 1, 1)
     checked = 0.5 + levels * (torch.arange(40) % 2 * 2 - 1).view(1, 1, 1, 40)  # of these deviations

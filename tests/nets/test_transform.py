@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidstyle.nets import transform
 from vidstyle.nets.transform import (
     OUTPUT_SCALE,
     FoldedNet,
@@ -113,8 +112,7 @@ def test_held_statistics_make_a_network_without_state() -> None:
     assert (near[0] - near[1]).abs().max() > 1e-3
 
 
-def test_a_flat_frame_is_painted_flat_up_to_its_border(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transform, "speckled", lambda frame: frame)
+def test_a_flat_frame_is_painted_flat_up_to_its_border() -> None:
     network = trained()
     frame = torch.full((1, 3, 40, 40), 0.3)
     painted = network(frame, frame, torch.zeros(1, 1, 40, 40), BLEND[None])

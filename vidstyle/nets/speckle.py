@@ -15,14 +15,20 @@ from torch.nn import functional as F
 
 STRENGTH = 0.03  # standard deviation of the speckles, of the range from black to white
 TEXTURE = 0.05  # deviation of a frame's luma, over about 20 pixels, from which on it needs none
+CONTRAST = 0.08  # deviation of all colours of a frame, below which its speckles become fainter with it
 SIZES = (4, 8)  # of the speckles, in pixels
 PERIOD = 512  # pixels after which they repeat
 
 
 def speckled(frame: Tensor) -> Tensor:
-    """``frame`` (N, 3, H, W) in [0, 1], with speckles where it is flat; sides are multiples of 4."""
+    """``frame`` (N, 3, H, W) in [0, 1], with speckles where it is flat; sides are multiples of 4.
+
+    What is flat as a whole, such as black or a title card's ground, stays so.
+    """
     height, width = frame.shape[2:]
-    return torch.addcmul(frame, flatness(frame), speckles(height, width, frame.device).to(frame.dtype))
+    contrast = frame[..., ::4, ::4].var((2, 3), correction=0).mean(1).sqrt().view(-1, 1, 1, 1)
+    amount = flatness(frame) * (contrast / CONTRAST).clamp(max=1)
+    return torch.addcmul(frame, amount, speckles(height, width, frame.device).to(frame.dtype))
 
 
 def flatness(frame: Tensor) -> Tensor:
