@@ -179,6 +179,17 @@ def test_the_same_training_does_not_run_twice(here: Path) -> None:
     assert listener.steps == [1, 2, 3]
 
 
+@pytest.mark.parametrize("in_the_way", ["file", "folder"])
+def test_a_folder_that_cannot_be_used_is_said(here: Path, in_the_way: str) -> None:
+    if in_the_way == "file":
+        Path("mine.training").touch()
+    else:
+        Path("mine.training/lock").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"mine\.training") as caught:
+        train(Listener())
+    assert "cache" not in str(caught.value)
+
+
 def test_a_photo_that_cannot_be_read_is_left_out_and_said(here: Path) -> None:
     Path("photos/broken.jpg").write_bytes(b"no picture")
     listener = Listener()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from vidstyle.errors import StoreError
+from vidstyle.errors import StoreError, VidstyleError
 from vidstyle.store.atomic import is_alive, printable, store_error
 from vidstyle.store.codecs import decode_json, encode_json
 
@@ -23,9 +23,13 @@ _LOOK_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Lock:
-    """The right to work on something alone. The file ``path`` says who has it; it stays when nobody does."""
+    """The right to work on something alone. The file ``path`` says who has it; it stays when nobody does.
+
+    ``problem`` makes the error for a folder in which no file can be opened: by default that of the cache.
+    """
 
     path: Path
+    problem: Callable[[OSError, Path], VidstyleError] = store_error
 
     @property
     def is_held(self) -> bool:
@@ -40,7 +44,7 @@ class Lock:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise store_error(error, self.path.parent) from error
+            raise self.problem(error, self.path.parent) from error
 
     @contextlib.contextmanager
     def hold(self, what: str, wait: float = 0.0, report: Callable[[str], None] | None = None) -> Iterator[None]:
@@ -73,7 +77,7 @@ class Lock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return self.path.open("a+b", buffering=0)
         except OSError as error:
-            raise store_error(error, self.path.parent) from error
+            raise self.problem(error, self.path.parent) from error
 
 
 def _who_holds(file: IO[bytes], what: str) -> str:

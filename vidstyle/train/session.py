@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from vidstyle.errors import InputError, Interrupted, OutputError, write_error
+from vidstyle.errors import InputError, Interrupted, OutputError, VidstyleError, write_error
 from vidstyle.metrics import JUDGE_CONTENT_LAYER, JUDGE_STYLE_LAYERS
 from vidstyle.nets.encoder import check_layers, find_weights, load_encoder
 from vidstyle.nets.weights import file_sha256
@@ -85,8 +85,7 @@ def train(
     judge = load_encoder(encoder, weights, where, precision=training_precision(settings.precision, where.type))
     check_layers(judge, (*JUDGE_STYLE_LAYERS, JUDGE_CONTENT_LAYER))
     footage = read_footage(photos, videos, monitor)
-    make_folder(checkpoint.parent)
-    with Lock(checkpoint.with_name("lock")).hold(printable(output), report=monitor.note):
+    with Lock(checkpoint.with_name("lock"), no_folder).hold(printable(output), report=monitor.note):
         prepare(checkpoint, restart, monitor)
         training = Training(
             *(settings, pictures, footage, judge, where, checkpoint),
@@ -134,11 +133,9 @@ def digest(tensors: Iterable[Tensor]) -> str:
     return hashed.hexdigest()
 
 
-def make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise write_error(error, printable(folder)) from error
+def no_folder(error: OSError, folder: Path) -> VidstyleError:
+    """The error for a folder of a training that cannot be made or written to."""
+    return write_error(error, printable(folder))
 
 
 def prepare(checkpoint: Path, restart: bool, monitor: Monitor) -> None:
