@@ -170,7 +170,7 @@ class Training:
             judge = self.perception.of(style)
             style_loss, content = judge(painted, frames, torch.ones(len(numbers), 1))
             temporal = (consistencies * (painted - priors).square()).mean((1, 2, 3))
-            uncovered = uncovered_loss(self.both.network, painted, frames, consistencies, shares.detach())
+            uncovered = uncovered_loss(settings, self.both.network, painted, frames, consistencies, shares.detach())
             weighted(settings, self.step, painted, tempered(style_loss), content, temporal, uncovered).backward()
             self.remember(tempered(style_loss), content, temporal[consistencies.amax((1, 2, 3)) > 0])
         # Some style in ten thousand, or a painting of it, is so flat that a gradient is no number.

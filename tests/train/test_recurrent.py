@@ -137,7 +137,7 @@ def test_what_is_uncovered_is_to_look_as_painted_from_nothing() -> None:
     consistency = torch.zeros(2, 1, 32, 32)
     consistency[1, :, :, :24] = 1  # the first is a still; of the second, a quarter is uncovered
     painted = network(frames, priors, consistency, shares)
-    still, clip = uncovered_loss(network, painted, frames, consistency, shares)
+    still, clip = uncovered_loss(SETTINGS, network, painted, frames, consistency, shares)
     fresh = network(frames[1:], torch.zeros_like(priors[1:]), torch.zeros(1, 1, 32, 32), shares[1:])[0]
     assert still == 0
     torch.testing.assert_close(clip, (painted[1] - fresh)[..., 24:].square().mean() / 4)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 STRENGTH = 0.03  # standard deviation of the speckles, of the range from black to white
 TEXTURE = 0.05  # deviation of a frame's luma, over about 20 pixels, from which on it needs none
-CONTRAST = 0.08  # deviation of all colours of a frame, below which its speckles become fainter with it
+LEAST_CONTRAST = 0.08  # ``contrast`` of a dim frame; below it speckles become fainter with it
 SIZES = (4, 8)  # of the speckles, in pixels
 PERIOD = 512  # pixels after which they repeat
 
@@ -23,12 +23,17 @@ PERIOD = 512  # pixels after which they repeat
 def speckled(frame: Tensor) -> Tensor:
     """``frame`` (N, 3, H, W) in [0, 1], with speckles where it is flat; sides are multiples of 4.
 
-    What is flat as a whole, such as black or a title card's ground, stays so.
+    What is flat as a whole, such as black before it fades in, stays so.
     """
     height, width = frame.shape[2:]
-    contrast = frame[..., ::4, ::4].var((2, 3), correction=0).mean(1).sqrt().view(-1, 1, 1, 1)
-    amount = flatness(frame) * (contrast / CONTRAST).clamp(max=1)
+    share = (contrast(frame[..., ::4, ::4]) / LEAST_CONTRAST).clamp(max=1)
+    amount = flatness(frame) * share.view(-1, 1, 1, 1)
     return torch.addcmul(frame, amount, speckles(height, width, frame.device).to(frame.dtype))
+
+
+def contrast(pictures: Tensor) -> Tensor:
+    """The deviation of the colours of each of ``pictures`` (N, 3, H, W) from their means, (N,)."""
+    return pictures.var((2, 3), correction=0).mean(1).sqrt()
 
 
 def flatness(frame: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidstyle.flow.warp import Interpolation
+from vidstyle.nets.speckle import LEAST_CONTRAST, contrast
 from vidstyle.stylize.base import Prior, Progress, State, seconds_when_warm
 from vidstyle.stylize.colors import in_colors_of
 from vidstyle.stylize.mixing import Shares, has_moved
@@ -25,8 +26,6 @@ PERIOD, STEP, PACE = 16, 4, 0.4
 EARLY = (1, 2, 4, 8)
 SETTLED = 2  # until then statistics are taken as measured
 AGE = "age"  # of the shot, or since its blend moved, in frames: what it goes by in the state that is carried on
-LEAST_CONTRAST = 0.08
-"""Deviation of the colours of a frame that statistics are taken of: that of a dim one."""
 FLAT = 0.03
 """Below this deviation a frame is trusted less and less to be painted as the one before."""
 CLOUDS = 6  # octaves
@@ -212,11 +211,6 @@ def inputs(frame: Tensor, priors: Sequence[Prior]) -> Inputs:
         return frame[None], torch.zeros_like(frame)[None], torch.zeros_like(frame[:1])[None]
     trust = (contrast(frame[None, :, ::4, ::4]) / FLAT).clamp(max=1)
     return frame[None], priors[0].warped[None], trust * priors[0].consistency[None, None]
-
-
-def contrast(picture: Tensor) -> Tensor:
-    """The deviation of the colours of ``(1, 3, H, W)`` from their means, one number."""
-    return picture.var((2, 3), correction=0).mean().sqrt()
 
 
 def with_contrast(given: Inputs) -> Inputs:

@@ -180,16 +180,23 @@ def inner(pictures: Tensor) -> Tensor:
 
 
 def uncovered_loss(
-    network: TransformNet, painted: Tensor, frames: Tensor, consistencies: Tensor, shares: Tensor
+    settings: TrainSettings,
+    network: TransformNet,
+    painted: Tensor,
+    frames: Tensor,
+    consistencies: Tensor,
+    shares: Tensor,
 ) -> Tensor:
     """Mean (1 − c)·(x − x₀)² of pictures ``painted`` (N, 3, H, W), x₀: painted with an empty prior. (N,).
+
+    Nothing where it has no weight, and nothing is painted for it.
 
     What comes into view is meant to look like it. Else a network puts there, as noise, what its style has in fine
     strokes and calm painting loses everywhere else: the style is compared over whole pictures.
     """
     fresh = painted.detach().clone()  # so that of stills, which are that, there is nothing to add
     clips = (consistencies > 0).any(3).any(2).any(1)
-    if clips.any():
+    if settings.uncovered_weight and clips.any():
         nothing = torch.zeros_like(frames[clips])
         with torch.no_grad():
             fresh[clips] = network(frames[clips], nothing, nothing[:, :1], shares[clips])
@@ -319,9 +326,7 @@ class Training:
         painted = self.network(frames, priors, consistencies, shares)
         style, content = self.perception(inner(painted), inner(frames), shares)
         temporal = (consistencies * (painted - priors).square()).mean((1, 2, 3))
-        uncovered = torch.zeros_like(temporal)
-        if settings.uncovered_weight:
-            uncovered = uncovered_loss(self.network, painted, frames, consistencies, shares)
+        uncovered = uncovered_loss(settings, self.network, painted, frames, consistencies, shares)
         loss = weighted(settings, self.step, painted, style, content, temporal, uncovered)
         gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
         measured = torch.stack([style, content, temporal], 1).tolist()
