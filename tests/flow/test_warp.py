@@ -72,9 +72,9 @@ def test_both_paths_agree_on_wide_frames() -> None:
 
 def test_both_paths_agree_in_sharp_interpolation() -> None:
     image, flow = random_case(24, 640)
-    outcomes = [warp(image[None], flow[None], "bicubic") for warp in (_warp_cv2, _warp_torch)]
+    outcomes = [warp(image[None], flow[None], "sharp") for warp in (_warp_cv2, _warp_torch)]
     assert (outcomes[0] - outcomes[1]).abs().max() < 3e-7 * 640
-    assert outcomes[0].max() > 1.01 and backward_warp(image, flow, "sharp").max() == 1  # beyond the image's values
+    assert outcomes[0].max() == 1  # clamped: it goes beyond the image's values
     with_gradient = backward_warp(image.requires_grad_(), flow, "sharp").detach()
     assert (with_gradient - backward_warp(image.detach(), flow, "sharp")).abs().max() < 3e-7 * 640
 
