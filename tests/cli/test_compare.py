@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -106,3 +107,5 @@ def test_what_does_not_work_is_one_line(done: Work, tmp_path: Path) -> None:
         measure(done, "--flow-weights", tmp_path / "raft.pth")
     with pytest.raises(InputError, match="scale is at least"):
         measure(done, "--style", f"{done.style},scale=0")
+    with pytest.raises(click.UsageError, match="no option 'weight' here; it has scale"):
+        measure(done, "--style", f"{done.style},weight=2")

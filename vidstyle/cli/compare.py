@@ -34,7 +34,9 @@ TITLES = {"warping_error": "warping error", "style": "style distance", "content"
 @click.command()
 @click.argument("movie", type=PATH)
 @click.argument("stylized", type=PATH, nargs=-1, required=True)
-@click.option("--style", type=StyleValue(), help="The picture that was painted after: measures style and content too")
+@click.option(
+    "--style", type=StyleValue(("scale",)), help="The picture that was painted after: measures style and content too"
+)
 @click.option("--plot", type=PATH, help="Draw every frame's numbers as curves into this picture")
 @overwrite_option
 @click.option("--start", type=Time(), help="Begin at this time of MOVIE: 12.5 or 1:02.5")

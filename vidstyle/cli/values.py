@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
@@ -129,9 +130,15 @@ class Dimensions(click.ParamType):
 
 
 class StyleValue(click.ParamType):
-    """A picture or the name of a style, options after commas: ``a.jpg,weight=0.7,at=4s``. Gives Style's fields."""
+    """A picture or the name of a style, options after commas: ``a.jpg,weight=0.7,at=4s``. Gives Style's fields.
+
+    ``takes``: the options that mean something to the command.
+    """
 
     name = "image|name[,option=value]"
+
+    def __init__(self, takes: Sequence[str] = tuple(STYLE_OPTIONS)) -> None:
+        self.takes = takes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
         """Raises click's usage error for an unknown option or a value that is no number."""
@@ -142,8 +149,8 @@ class StyleValue(click.ParamType):
         # Commas are allowed in file names: only what looks like an option at the end is one.
         while (match := re.fullmatch(r"(.+),(\w+)=([^,]*)", path)) and not is_there(path):
             path, name, text = match.groups()
-            if name not in STYLE_OPTIONS:
-                self.fail(f"a style has no option {name!r}; it has {', '.join(STYLE_OPTIONS)}", param, ctx)
+            if name not in self.takes:
+                self.fail(f"a style has no option {name!r} here; it has {', '.join(self.takes)}", param, ctx)
             options[name] = self.option(name, text, param, ctx)
         return {"path": path, **options}
 
