@@ -33,16 +33,32 @@ def speckled(frame: Tensor) -> Tensor:
 
 def contrast(pictures: Tensor) -> Tensor:
     """The deviation of the colours of each of ``pictures`` (N, 3, H, W) from their means, (N,)."""
-    return pictures.var((2, 3), correction=0).mean(1).sqrt()
+    # Several times as fast as torch's own variance. Beginning with the first pixel, a flat picture has exactly none.
+    apart = pictures.flatten(2) - pictures[..., :1, 0]
+    return (apart - apart.mean(2, keepdim=True)).square().mean((1, 2)).sqrt()
 
 
 def flatness(frame: Tensor) -> Tensor:
     """How flat a frame (N, 3, H, W) is around each pixel: (N, 1, H, W), 1 where nothing is to be seen, 0 in texture."""
     luma = frame.mean(1, keepdim=True)
-    moments = F.avg_pool2d(torch.cat([luma, luma.square()], 1), 4)
-    mean, square = F.avg_pool2d(F.pad(moments, (2,) * 4, mode="replicate"), 5, 1).split(1, 1)
+    moments = torch.cat([small(luma), small(luma.square())], 1)
+    mean, square = around(moments).split(1, 1)
     deviation = (square - mean.square()).clamp_min(0).sqrt()
     return F.interpolate((1 - deviation / TEXTURE).clamp_min(0), scale_factor=4, mode="bilinear")
+
+
+def around(x: Tensor) -> Tensor:
+    """Means over 5 × 5 pixels of (N, C, h, w), the same size: one direction after the other."""
+    x = F.pad(x, (2,) * 4, mode="replicate")
+    for side in (2, 3):
+        x = torch.stack([x.narrow(side, first, x.shape[side] - 4) for first in range(5)]).mean(0)
+    return x
+
+
+def small(plane: Tensor) -> Tensor:
+    """Means of 4 × 4 pixels of (N, 1, H, W): rows first, which torch sums quickly."""
+    count, _, height, width = plane.shape
+    return plane.view(count, 1, height // 4, 4, width).mean(3).view(count, 1, height // 4, width // 4, 4).mean(4)
 
 
 @lru_cache(maxsize=4)
