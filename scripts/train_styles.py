@@ -68,8 +68,8 @@ def main() -> None:
         checkpoint=args.run / "checkpoint.pt",
         workers=args.workers,
         only=args.only,
+        begin_at=args.begin_at,
     )
-    training.step = training.step or args.begin_at
     photos = [read_photo(pictures_in(args.data / "photos")[number]).float() / 255 for number in PREVIEWS]
     if args.export:
         if args.average:

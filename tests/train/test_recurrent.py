@@ -145,6 +145,14 @@ def test_what_is_uncovered_is_to_look_as_painted_from_nothing() -> None:
     assert all(p.grad is not None for p in network.parameters())
 
 
+def test_a_beginning_counts_as_steps_but_not_as_time(encoder: CompactEncoder) -> None:
+    training = Training(SETTINGS, STYLES, footage(), encoder, torch.device("cpu"), begin_at=2)
+    said: list[Progress] = []
+    training.run(said.append)
+    assert [progress.step for progress in said] == [3, 4]
+    assert said[0].seconds_left == said[0].seconds  # of one step, for the one that is left
+
+
 def test_it_learns_a_colour(encoder: CompactEncoder) -> None:
     """A few steps are enough for the red style to be redder than the grey one, with little to hold the frame's own."""
     training = start(encoder, steps=24, learning_rate=0.1, content_weight=0.1)

@@ -106,10 +106,11 @@ class Progress:
     seconds: float  # of work so far, over all sessions
     losses: Mapping[str, float]  # style, content and temporal: averages over the last steps
     by_style: Mapping[str, tuple[float, float]]  # style and content, by style
+    begin_at: int = 0  # what step was the first
 
     @property
     def seconds_left(self) -> float:
-        return self.seconds / self.step * (self.steps - self.step)
+        return self.seconds / (self.step - self.begin_at) * (self.steps - self.step)
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,7 @@ class Training:
         say: told of a checkpoint that cannot be read.
         only: train what these styles have of their own, and nothing else: the other styles stay as they are. Empty:
             everything is trained.
+        begin_at: the number of the first step, where the beginning is as good as so many steps.
         workers: threads that share a step's pictures; more than half the batch is of no use. One thread of PyTorch's
             own each is best: on a busy machine they would wait for each other at every operation.
     Raises:
@@ -252,6 +254,7 @@ class Training:
         made_from: Mapping[str, str] | None = None,
         say: Callable[[str], None] = lambda text: None,
         only: Sequence[str] = (),
+        begin_at: int = 0,
     ) -> None:
         self.settings, self.device, self.checkpoint = settings, device, checkpoint
         self.names, self.made_from = tuple(styles), dict(made_from or {})
@@ -270,7 +273,8 @@ class Training:
         own = own_parameters(self.network)
         self.parameters = [p for name, p in self.network.named_parameters() if not only or name in own]
         self.workers = ThreadPoolExecutor(workers)
-        self.step, self.seconds = 0, 0.0
+        self.step = self.begin_at = begin_at
+        self.seconds = 0.0
         self.averages: dict[str, list[float]] = {}
         saved = None if checkpoint is None else read_checkpoint(checkpoint, say)
         if saved is not None:
@@ -294,7 +298,7 @@ class Training:
             "content": float(np.mean([v[1] for v in by_style.values()])) if by_style else 0.0,
             "temporal": self.averages.get("temporal", [0.0])[0],
         }
-        return Progress(self.step, self.settings.steps, self.seconds, losses, by_style)
+        return Progress(self.step, self.settings.steps, self.seconds, losses, by_style, self.begin_at)
 
     # ---- one step
 
