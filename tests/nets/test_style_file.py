@@ -57,6 +57,13 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         assert torch.equal(file.network.state_dict()[name], value.half().float())
 
 
+@pytest.mark.parametrize("hidden", [4, 16])
+def test_blocks_are_as_wide_inside_as_the_file_has_them(tmp_path: Path, hidden: int) -> None:
+    wide = TransformNet(1, 16, 2, hidden=hidden)
+    write_styles(tmp_path / "wide.safetensors", ["day"], wide)
+    assert read_styles(tmp_path / "wide.safetensors").network.hidden == hidden
+
+
 def test_a_name_stands_for_its_share(tmp_path: Path) -> None:
     file = read_styles(written(tmp_path))
     assert file.share("night").tolist() == [0, 1]

@@ -83,9 +83,9 @@ class PredictedStyles(nn.Module):
     network: TransformNet
     predictor: Predictor
 
-    def __init__(self, codes: int = CODES) -> None:
+    def __init__(self, codes: int = CODES, hidden: int | None = None) -> None:
         super().__init__()
-        self.network = TransformNet(codes, own_body=False, colored=True)
+        self.network = TransformNet(codes, own_body=False, colored=True, hidden=hidden)
         self.predictor = Predictor(codes)
 
     def shares(self, encoder: CompactEncoder, picture: Tensor) -> Tensor:
@@ -99,9 +99,11 @@ class PredictedStyles(nn.Module):
 
 def load_predicted(path: Path | None = None) -> PredictedStyles:
     """Both networks, float32, frozen; None: the package's. WeightsError where the file does not hold them."""
-    weights, both = read_weights(path or embedded(PREDICTOR_FILE)), PredictedStyles()
+    state = {name: value.float() for name, value in read_weights(path or embedded(PREDICTOR_FILE)).tensors.items()}
+    painting = {name.removeprefix("network."): value for name, value in state.items()}
     try:
-        both.load_state_dict({name: value.float() for name, value in weights.tensors.items()})
-    except RuntimeError as error:
+        both = PredictedStyles(hidden=TransformNet.hidden_in(painting))
+        both.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
         raise WeightsError("the file of style prediction does not hold the networks of this version") from error
     return both.eval().requires_grad_(False)

@@ -90,9 +90,11 @@ def read_styles(path: Path) -> StyleFile:
                 "update vidstyle, or train the style again"
             )
         names = tuple(str(name) for name in said["names"])
-        network = TransformNet(len(names), int(said["width"]), int(said["blocks"]))
+        state = tensors_of(file, NETWORK)
+        hidden = TransformNet.hidden_in(state)
+        network = TransformNet(len(names), int(said["width"]), int(said["blocks"]), hidden=hidden)
         notes = dict(said["notes"])
-        network.load_state_dict(tensors_of(file, NETWORK))
+        network.load_state_dict(state)
     except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise WeightsError(f"{path} is damaged: its tensors do not fit what it says of itself") from error
     previews = {name: bytes(value.numpy()) for name, value in tensors_of(file, PREVIEW, float_=False).items()}

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -203,15 +203,29 @@ def paint(
     precision: torch.dtype,
     recolor: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """The network, of layers with or without folded norms, computed in ``precision``. Not clamped to [0, 1] yet.
+    """What ``strokes`` gives, with the prior mixed in: (N, 3, H, W), not clamped to [0, 1] yet."""
+    colors, kept = strokes(layers, frame, prior, consistency, precision, recolor)
+    height, width = frame.shape[-2:]
+    return torch.lerp(colors, padded(prior), kept)[..., :height, :width]
 
-    ``recolor``: what becomes of the colours that it paints, (N, 3, h, w), before the prior is mixed in.
+
+def strokes(
+    layers: Sequence[Callable[[Tensor], Tensor]],
+    frame: Tensor,
+    prior: Tensor,
+    consistency: Tensor,
+    precision: torch.dtype,
+    recolor: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The network, of layers with or without folded norms, computed in ``precision``: colours, and how much of the
+    prior is kept in their place; (N, 3, h, w) and (N, 1, h, w), float32, as large as what is ``padded``.
+
+    ``recolor``: what becomes of the colours that it paints.
 
     The last layer gives three colours and a gate. The gate says how much of the prior is kept as it is, where it can be
     trusted: without it the network would have to squeeze the prior through its coarse middle.
     """
     stem, down, *body, up, last = layers
-    height, width = frame.shape[-2:]
     frame, prior, consistency = speckled(padded(frame)), padded(prior), padded(consistency)
     trusted = (prior - 0.5) * consistency
     x = unshuffle(torch.cat([(frame - 0.5).to(precision), trusted.to(precision), consistency.to(precision)], 1))
@@ -224,7 +238,7 @@ def paint(
     colors = 0.5 + x[:, :3]
     if recolor is not None:
         colors = recolor(colors)
-    return torch.lerp(colors, prior, gate * consistency)[..., :height, :width]
+    return colors, gate * consistency
 
 
 def padded(x: Tensor) -> Tensor:
@@ -244,21 +258,31 @@ class TransformNet(nn.Module):
 
     ``colored``: what it paints is given the colours of a palette, which follows the shares of the styles: S is 9 more
     then (``palette_of``). So colours need not be learned, and are right in whatever style.
+
+    ``hidden``: channels between the two convolutions of a block; None: half as many as elsewhere. With all of them
+    (``width``) a frame takes half as long again, and looks the same.
     """
 
     def __init__(
-        self, styles: int, width: int = WIDTH, blocks: int = BLOCKS, own_body: bool = True, colored: bool = False
+        self,
+        styles: int,
+        width: int = WIDTH,
+        blocks: int = BLOCKS,
+        own_body: bool = True,
+        colored: bool = False,
+        hidden: int | None = None,
     ) -> None:
         super().__init__()
         self.styles, self.width, self.blocks, self.colored = styles, width, blocks, colored
+        self.hidden = hidden or width // 2
         first_own = 2 * (blocks - own_body)
         self.precision = torch.float32  # of activations; training may choose bfloat16
-        half = width // 2
+        half, sides = width // 2, ((width, self.hidden), (self.hidden, width))
         self.layers = nn.ModuleList(
             [
                 Layer(styles, 28, half),
                 Layer(styles, half, width, stride=2),
-                *(Layer(styles, width, width, own=number >= first_own) for number in range(2 * blocks)),
+                *(Layer(styles, *sides[number % 2], own=number >= first_own) for number in range(2 * blocks)),
                 Layer(styles, width, half, enlarge="nearest", own=True),
                 Layer(styles, half, 4, 5, enlarge="bilinear", own=True, norm=False),
             ]
@@ -267,6 +291,11 @@ class TransformNet(nn.Module):
             last = self.parts[-1]
             assert last.bias is not None
             last.bias[:, 3] = -5.0  # the gate begins nearly shut
+
+    @staticmethod
+    def hidden_in(state: Mapping[str, Tensor]) -> int:
+        """``hidden`` of the network that this state is of. KeyError where it is of none."""
+        return len(state["layers.2.weight"])
 
     @property
     def parts(self) -> list[Layer]:
@@ -287,6 +316,11 @@ class TransformNet(nn.Module):
         layers = [partial(layer, share=shares[0, : self.styles]) for layer in self.layers]
         painted = paint(layers, frame, prior, consistency, self.precision, self._recolor(shares[0]))
         return painted if self.training else painted.clamp(0, 1)
+
+    def strokes(self, frame: Tensor, prior: Tensor, consistency: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+        """``strokes`` in one blend ``share`` (S,); the others as in ``forward``, sides multiples of 4."""
+        layers = [partial(layer, share=share[: self.styles]) for layer in self.layers]
+        return strokes(layers, frame, prior, consistency, self.precision, self._recolor(share))
 
     @torch.no_grad()
     def statistics(
