@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidstyle.nets.transform import TransformNet
-from vidstyle.train.slim import least_missed, patch_grams, patches, slimmed
+from vidstyle.train.slim import amplify, least_missed, patch_grams, patches, slimmed
 
 
 def inputs(seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,3 +84,18 @@ def test_listening_leaves_nothing_behind() -> None:
     network = TransformNet(1, 8, 2)
     assert [tuple(g.shape) for g in patch_grams(network, inputs(0), torch.ones(1))] == [(36, 36)] * 2
     assert not any(layer._forward_pre_hooks for layer in network.parts)
+
+
+def test_colours_are_amplified_about_grey_by_style() -> None:
+    torch.manual_seed(1)
+    network = TransformNet(2, 8, 2).eval()
+    with torch.no_grad():
+        for value in network.parameters():
+            value += 0.1 * torch.randn_like(value)
+    shares = torch.eye(2)
+    before = [network.strokes(*inputs(4), share) for share in shares]
+    amplify(network, torch.tensor([1.5, 0.5]))
+    for share, factor, (colors, kept) in zip(shares, (1.5, 0.5), before, strict=True):
+        now, kept_now = network.strokes(*inputs(4), share)
+        assert torch.allclose(now - 0.5, factor * (colors - 0.5), atol=1e-5)
+        assert torch.allclose(kept_now, kept, atol=1e-6)

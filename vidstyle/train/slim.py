@@ -63,7 +63,8 @@ def least_missed(grams: Tensor, weights: Tensor, keep: int) -> tuple[list[int], 
     channels = list(range(grams.shape[1] // TAPS))
     grams, weights = grams.double(), weights.double()
     damping = DAMPING * grams.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-12)
-    inverse = torch.linalg.inv(grams + damping[:, None, None] * torch.eye(grams.shape[1], dtype=torch.float64))
+    damped = grams + damping[:, None, None] * torch.eye(grams.shape[1], dtype=torch.float64)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
     while len(channels) > keep:
         shape = len(inverse), len(channels), TAPS, len(channels), TAPS
         blocks = inverse.view(shape).diagonal(dim1=1, dim2=3).permute(0, 3, 1, 2)  # (S, C, 9, 9)
@@ -109,3 +110,14 @@ def slimmed(network: TransformNet, hidden: int, pictures: Sequence[Seen]) -> Tra
             state[f"{first}.norm.{name}"] = state[f"{first}.norm.{name}"][:, kept]
     slim.load_state_dict(state)
     return slim
+
+
+@torch.no_grad()
+def amplify(network: TransformNet, factors: Tensor) -> None:
+    """Let each style's colours depart from grey ``factors`` (S,) times as far, before the prior is mixed in."""
+    last = network.parts[-1]
+    assert last.own is not None and last.bias is not None
+    colors = slice(0, 3)  # the fourth is the gate
+    own = last.own[:, colors] + last.weight[colors]
+    last.own[:, colors] = factors.view(-1, 1, 1, 1, 1) * own - last.weight[colors]
+    last.bias[:, colors] *= factors[:, None]
