@@ -37,7 +37,7 @@ from vidstyle.nets.weights import write_weights
 from vidstyle.pipeline.images import read_image
 from vidstyle.train.footage import pictures_in
 from vidstyle.train.recurrent import Scenes, TrainSettings, learning_rate, parameter_groups
-from vidstyle.train.slim import Seen, amplify, patch_grams, slimmed
+from vidstyle.train.slim import Seen, amplify, patch_grams, slimmed, untrained
 
 MEASURED = 48  # pictures by which channels are judged
 CALIBRATED = 16  # pictures in each style by which contrast is made up for
@@ -163,10 +163,12 @@ def main() -> None:
         paintings = [scaled_style(torch.from_numpy(read_image(path))) for path in paths]
         teacher, draw = both.network, predicted(both, Styles(paintings, list(shown.photos)))
     scenes = Scenes(settings, shown, teacher.train(), torch.device("cpu"))
-    started = time.monotonic()
-    slim = slimmed(teacher, args.hidden, list(seen(teacher, scenes, draw)))
-    print(f"{args.hidden} of {teacher.hidden} channels chosen in {time.monotonic() - started:.0f} s", flush=True)
-    slimming = Slimming(teacher, slim, replace(scenes, network=slim), draw, args.run / f"{args.network}.pt")
+    checkpoint = args.run / f"{args.network}.pt"
+    if checkpoint.exists():  # which holds the channels that were chosen
+        slim = untrained(teacher, args.hidden)
+    else:
+        slim = slimmed(teacher, args.hidden, list(seen(teacher, scenes, draw)))
+    slimming = Slimming(teacher, slim, replace(scenes, network=slim), draw, checkpoint)
     if not args.export:
         slimming.run()
     elif args.network == "styles":

@@ -18,6 +18,7 @@ from vidstyle.errors import WeightsError
 from vidstyle.nets.compact import TRUNK, CompactEncoder
 from vidstyle.nets.decoders import LEVELS
 from vidstyle.nets.palette import palette_of
+from vidstyle.nets.style_file import NETWORK, tensors_of
 from vidstyle.nets.transform import TransformNet
 from vidstyle.nets.weights import embedded, read_weights
 
@@ -99,11 +100,10 @@ class PredictedStyles(nn.Module):
 
 def load_predicted(path: Path | None = None) -> PredictedStyles:
     """Both networks, float32, frozen; None: the package's. WeightsError where the file does not hold them."""
-    state = {name: value.float() for name, value in read_weights(path or embedded(PREDICTOR_FILE)).tensors.items()}
-    painting = {name.removeprefix("network."): value for name, value in state.items()}
+    file = read_weights(path or embedded(PREDICTOR_FILE))
     try:
-        both = PredictedStyles(hidden=TransformNet.hidden_in(painting))
-        both.load_state_dict(state)
+        both = PredictedStyles(hidden=TransformNet.hidden_in(tensors_of(file, NETWORK)))
+        both.load_state_dict(tensors_of(file, ""))
     except (KeyError, RuntimeError) as error:
         raise WeightsError("the file of style prediction does not hold the networks of this version") from error
     return both.eval().requires_grad_(False)

@@ -195,20 +195,6 @@ class FoldedLayer(nn.Module):
 # ---- the network
 
 
-def paint(
-    layers: Sequence[Callable[[Tensor], Tensor]],
-    frame: Tensor,
-    prior: Tensor,
-    consistency: Tensor,
-    precision: torch.dtype,
-    recolor: Callable[[Tensor], Tensor] | None = None,
-) -> Tensor:
-    """What ``strokes`` gives, with the prior mixed in: (N, 3, H, W), not clamped to [0, 1] yet."""
-    colors, kept = strokes(layers, frame, prior, consistency, precision, recolor)
-    height, width = frame.shape[-2:]
-    return torch.lerp(colors, padded(prior), kept)[..., :height, :width]
-
-
 def strokes(
     layers: Sequence[Callable[[Tensor], Tensor]],
     frame: Tensor,
@@ -217,8 +203,8 @@ def strokes(
     precision: torch.dtype,
     recolor: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The network, of layers with or without folded norms, computed in ``precision``: colours, and how much of the
-    prior is kept in their place; (N, 3, h, w) and (N, 1, h, w), float32, as large as what is ``padded``.
+    """The network, of layers with or without folded norms, computed in ``precision``: colours (N, 3, H, W), not clamped
+    to [0, 1], and how much of the prior is kept in their place (N, 1, H, W), both float32.
 
     ``recolor``: what becomes of the colours that it paints.
 
@@ -226,6 +212,7 @@ def strokes(
     trusted: without it the network would have to squeeze the prior through its coarse middle.
     """
     stem, down, *body, up, last = layers
+    height, width = frame.shape[-2:]
     frame, prior, consistency = speckled(padded(frame)), padded(prior), padded(consistency)
     trusted = (prior - 0.5) * consistency
     x = unshuffle(torch.cat([(frame - 0.5).to(precision), trusted.to(precision), consistency.to(precision)], 1))
@@ -238,7 +225,7 @@ def strokes(
     colors = 0.5 + x[:, :3]
     if recolor is not None:
         colors = recolor(colors)
-    return colors, gate * consistency
+    return colors[..., :height, :width], (gate * consistency)[..., :height, :width]
 
 
 def padded(x: Tensor) -> Tensor:
@@ -313,12 +300,12 @@ class TransformNet(nn.Module):
         if len(shares) > 1 and not torch.equal(shares, shares[:1].expand_as(shares)):
             rows = zip(frame, prior, consistency, shares, strict=True)
             return torch.cat([self(f[None], p[None], c[None], s[None]) for f, p, c, s in rows])
-        layers = [partial(layer, share=shares[0, : self.styles]) for layer in self.layers]
-        painted = paint(layers, frame, prior, consistency, self.precision, self._recolor(shares[0]))
+        colors, kept = self.strokes(frame, prior, consistency, shares[0])
+        painted = torch.lerp(colors, prior, kept)
         return painted if self.training else painted.clamp(0, 1)
 
     def strokes(self, frame: Tensor, prior: Tensor, consistency: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-        """``strokes`` in one blend ``share`` (S,); the others as in ``forward``, sides multiples of 4."""
+        """Colours, and how much of the prior is kept, in one blend ``share`` (S,); the others as in ``forward``."""
         layers = [partial(layer, share=share[: self.styles]) for layer in self.layers]
         return strokes(layers, frame, prior, consistency, self.precision, self._recolor(share))
 
@@ -332,7 +319,7 @@ class TransformNet(nn.Module):
         """
         met: list[Tensor] = []
         layers = [partial(layer, share=share[: self.styles], met=met) for layer in self.layers]
-        paint(layers, frame, prior, consistency, precision, self._recolor(share, met))
+        strokes(layers, frame, prior, consistency, precision, self._recolor(share, met))
         return torch.cat(met, 2)[:, 0]
 
     def _recolor(self, share: Tensor, met: list[Tensor] | None = None) -> Callable[[Tensor], Tensor] | None:
@@ -383,7 +370,8 @@ class FoldedNet(nn.Module):
         self.layers = nn.ModuleList(layers).to(memory_format=torch.channels_last)
 
     def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
-        return paint(list(self.layers), frame, prior, consistency, next(self.buffers()).dtype).clamp_(0, 1)
+        colors, kept = strokes(list(self.layers), frame, prior, consistency, next(self.buffers()).dtype)
+        return torch.lerp(colors, prior, kept).clamp_(0, 1)
 
 
 # ---- to compare with

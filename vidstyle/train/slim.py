@@ -80,14 +80,19 @@ def least_missed(grams: Tensor, weights: Tensor, keep: int) -> tuple[list[int], 
     return channels, weights.float()
 
 
+def untrained(network: TransformNet, hidden: int) -> TransformNet:
+    """A network like another, with ``hidden`` channels inside its blocks, and random weights."""
+    own_body = second_layers(network)[-1].own is not None
+    return TransformNet(network.styles, network.width, network.blocks, own_body, network.colored, hidden)
+
+
 @torch.no_grad()
 def slimmed(network: TransformNet, hidden: int, pictures: Sequence[Seen]) -> TransformNet:
     """A network with ``hidden`` channels inside its blocks, as near to a trained one as the choice of them brings it.
 
     ``pictures``: what it met; where styles have weights of their own in a block, some of each style.
     """
-    own_body = second_layers(network)[-1].own is not None
-    slim = TransformNet(network.styles, network.width, network.blocks, own_body, network.colored, hidden)
+    slim = untrained(network, hidden)
     state = network.state_dict()
     for block, layer in enumerate(second_layers(network)):
         first, second = f"layers.{2 * block + 2}", f"layers.{2 * block + 3}"
