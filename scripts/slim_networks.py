@@ -26,7 +26,7 @@ from torch import Tensor
 from train_decoders import UNSEEN_STYLES
 from train_encoder import save_checkpoint
 from train_predictor import Styles
-from train_styles import footage
+from train_styles import footage, sample_frames
 
 from vidstyle.cli.common import keep_freed_memory
 from vidstyle.nets.encoder import load_compact
@@ -35,6 +35,7 @@ from vidstyle.nets.style_file import embedded_styles, read_styles, write_styles
 from vidstyle.nets.transform import TransformNet
 from vidstyle.nets.weights import write_weights
 from vidstyle.pipeline.images import read_image
+from vidstyle.train.export import previews
 from vidstyle.train.footage import pictures_in
 from vidstyle.train.recurrent import Scenes, TrainSettings, learning_rate, parameter_groups
 from vidstyle.train.slim import Seen, amplify, patch_grams, slimmed, untrained
@@ -59,8 +60,17 @@ def seen(teacher: TransformNet, scenes: Scenes, draw: Draw) -> Iterator[Seen]:
 class Slimming:
     """The slim network's training."""
 
-    def __init__(self, teacher: TransformNet, slim: TransformNet, scenes: Scenes, draw: Draw, checkpoint: Path) -> None:
+    def __init__(
+        self,
+        teacher: TransformNet,
+        slim: TransformNet,
+        scenes: Scenes,
+        draw: Draw,
+        checkpoint: Path,
+        uncovered_weight: float,
+    ) -> None:
         self.teacher, self.slim, self.scenes, self.draw, self.checkpoint = teacher, slim, scenes, draw, checkpoint
+        self.uncovered_weight = uncovered_weight
         self.settings = scenes.settings
         self.optimizer = torch.optim.Adam(parameter_groups(slim), self.settings.learning_rate, betas=(0.9, 0.99))
         self.step, self.seconds, self.average = 0, 0.0, 0.0
@@ -94,7 +104,8 @@ class Slimming:
             with torch.no_grad():
                 aim, keep = self.teacher.strokes(*inputs, share)
             colors, kept = self.slim.strokes(*inputs, share)
-            apart = colors - aim
+            counted = 1 + self.uncovered_weight * (1 - inputs[2])
+            apart = (colors - aim) * (counted / counted.mean())
             loss = apart.abs().mean() + EDGES * sum(apart.diff(dim=d).abs().mean() for d in (2, 3))
             loss = loss + GATE * (kept - keep).abs().mean()
             total += float(loss.detach()) / settings.batch
@@ -145,6 +156,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--uncovered-weight", type=float, default=0.0, help="added where a picture has come into view")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--export", type=Path, help="write the last checkpoint in the form of the package's file")
     args = parser.parse_args()
@@ -168,7 +180,7 @@ def main() -> None:
         slim = untrained(teacher, args.hidden)
     else:
         slim = slimmed(teacher, args.hidden, list(seen(teacher, scenes, draw)))
-    slimming = Slimming(teacher, slim, replace(scenes, network=slim), draw, checkpoint)
+    slimming = Slimming(teacher, slim, replace(scenes, network=slim), draw, checkpoint, args.uncovered_weight)
     if not args.export:
         slimming.run()
     elif args.network == "styles":
@@ -176,7 +188,7 @@ def main() -> None:
         print("contrast:", ", ".join(f"{factor:.3f}" for factor in factors))
         amplify(slim, factors)
         notes = {**file.notes, "slimmed": {"hidden": args.hidden, "steps": slimming.step}}
-        write_styles(args.export, file.names, slim, file.previews, notes)
+        write_styles(args.export, file.names, slim, previews(slim.eval(), file.names, sample_frames()[0]), notes)
     else:
         both.network = slim
         tensors = {name: value.half() for name, value in both.state_dict().items()}

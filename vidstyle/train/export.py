@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vidstyle.errors import PaintError
 from vidstyle.nets.style_file import write_styles
+from vidstyle.nets.transform import TransformNet
 from vidstyle.train.checkpoint import all_finite
 from vidstyle.train.preview import jpeg, thumbnail
 from vidstyle.train.recurrent import Training
@@ -35,10 +36,6 @@ def export_styles(training: Training, photo: Tensor, path: Path, notes: Mapping[
     network.precision = torch.float32
     if not all_finite(value.half() for value in network.state_dict().values()):
         raise PaintError("this training grew without bound, and is not written: begin anew with smaller weights")
-    previews = {
-        name: jpeg(thumbnail(partial(network, shares=share[None]), photo, PREVIEW_SIDE), PREVIEW_QUALITY)
-        for name, share in zip(training.names, torch.eye(network.styles), strict=True)
-    }
     progress = training.progress()
     about = {
         "settings": asdict(training.settings),
@@ -46,4 +43,13 @@ def export_styles(training: Training, photo: Tensor, path: Path, notes: Mapping[
         "losses": {name: round(value, 4) for name, value in progress.losses.items()},
         **(notes or {}),
     }
-    write_styles(path, training.names, network, previews, about)
+    write_styles(path, training.names, network, previews(network, training.names, photo), about)
+
+
+@torch.no_grad()
+def previews(network: TransformNet, names: Sequence[str], photo: Tensor) -> dict[str, bytes]:
+    """By style, the middle of a photo (3, h, w) in [0, 1] as the network paints it: a small JPEG."""
+    return {
+        name: jpeg(thumbnail(partial(network, shares=share[None]), photo, PREVIEW_SIDE), PREVIEW_QUALITY)
+        for name, share in zip(names, torch.eye(network.styles), strict=True)
+    }
