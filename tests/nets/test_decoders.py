@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from tests.stylize.scene import autoencoder, encoder, picture
 from vidstyle.errors import WeightsError
+from vidstyle.nets.affine import Affine
 from vidstyle.nets.autoencoder import DECODERS, DECODERS_FILE, HALO, build_decoder
 from vidstyle.nets.compact import STRIDES, TRUNK, CompactEncoder
 from vidstyle.nets.decoders import LEVELS, POOLED, Decoder, Enlarge, UnpoolingDecoder, unpool
@@ -52,6 +53,20 @@ def test_pictures_come_back_at_every_level(name: str) -> None:
         back = both.view(frame, level).changed(lambda piece: piece.features).clamp(0, 1)
         assert back.shape == frame.shape
         assert -10 * (back - frame).square().mean().log10() > least[level]
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_map_before_a_decoder_is_taken_into_its_first_convolution(name: str) -> None:
+    both, frame = autoencoder(name), picture(12, 40, 53)
+    torch.manual_seed(0)
+    for level in ["relu4_1"] if name == "adain" else both.decoder.stages:
+        view = both.view(frame, level)
+        channels = len(next(view.pieces()).features)
+        affine = Affine(
+            torch.eye(channels) + 0.1 * torch.randn(channels, channels) / channels**0.5, torch.rand(channels)
+        )
+        plain = view.changed(lambda piece, affine=affine: affine(piece.features))  # type: ignore[misc]
+        assert torch.allclose(view.through(affine), plain, atol=1e-4)
 
 
 def test_decoders_take_up_little_room() -> None:

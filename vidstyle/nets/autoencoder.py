@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vidstyle.errors import WeightsError
+from vidstyle.nets.affine import Affine
 from vidstyle.nets.compact import CompactEncoder
 from vidstyle.nets.decoders import Decoder, UnpoolingDecoder
 from vidstyle.nets.tiled import TILE_PIXELS, Span, crop, tiles
@@ -92,9 +93,16 @@ class View:
 
     def changed(self, change: Callable[[Piece], Tensor]) -> Tensor:
         """The picture ``(3, H, W)`` that features have after ``change``, which takes a piece to new features of it."""
+        return self.decoded(lambda piece: self.autoencoder.decode(change(piece), piece))
+
+    def through(self, first: Affine) -> Tensor:
+        """The same after a map that all features go through, which takes no time of its own."""
+        return self.decoded(lambda piece: self.autoencoder.decode(piece.features, piece, first))
+
+    def decoded(self, decode: Callable[[Piece], Tensor]) -> Tensor:
         found = torch.empty_like(self.picture)
         for piece in self.pieces():
-            decoded = self.autoencoder.decode(change(piece), piece)
+            decoded = decode(piece)
             target = found[..., piece.own[0], piece.own[1]]
             rows, columns = (span.begin - span.outer_begin for span in piece.place)
             # At its right and lower border a picture may be decoded a little too large.
@@ -137,11 +145,12 @@ class Autoencoder:
         return Piece(level, features[0], pooled or (), place)
 
     @torch.inference_mode()
-    def decode(self, features: Tensor, piece: Piece) -> Tensor:
-        """Pixels ``(3, h, w)`` of features in the place of a piece's; not clamped, maybe a little too many."""
+    def decode(self, features: Tensor, piece: Piece, first: Affine | None = None) -> Tensor:
+        """Pixels ``(3, h, w)`` of features in the place of a piece's, which go through ``first``; not clamped, maybe a
+        little too many."""
         batch = features[None].contiguous(memory_format=torch.channels_last)
         if isinstance(self.decoder, UnpoolingDecoder):
-            decoded = self.decoder(batch, piece.level, piece.pooled)
+            decoded = self.decoder(batch, piece.level, piece.pooled, first)
         else:
-            decoded = self.decoder(batch, piece.level)
+            decoded = self.decoder(batch, piece.level, first)
         return decoded[0].float()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidstyle.nets.affine import Affine
 from vidstyle.nets.rectify import HALF, rectified
 
 #: Channels of each level that the encoder can be asked for; those of the network that taught it.
@@ -32,7 +33,16 @@ class BorderConv(nn.Conv2d):
         super().__init__(inputs, outputs, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(repeat_border(x) if x.is_cuda else F.pad(x, (1, 1, 1, 1), mode="replicate"))
+        return super().forward(with_border(x))
+
+    def after(self, first: Affine, x: Tensor) -> Tensor:
+        """The same of features that go through a map first, for no more time."""
+        assert self.bias is not None
+        return F.conv2d(with_border(x), *first.into(self.weight, self.bias))
+
+
+def with_border(x: Tensor) -> Tensor:
+    return repeat_border(x) if x.is_cuda else F.pad(x, (1, 1, 1, 1), mode="replicate")
 
 
 def repeat_border(x: Tensor) -> Tensor:

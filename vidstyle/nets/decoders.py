@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidstyle.nets.affine import Affine
 from vidstyle.nets.compact import TRUNK, BorderConv, Rectifier, Residual
 from vidstyle.nets.transform import convolve, phase_kernel, phase_matrix
 
@@ -41,6 +42,16 @@ def rectified(*layers: nn.Module) -> nn.Sequential:
     return nn.Sequential(*(part for layer in layers for part in (layer, Rectifier())))
 
 
+def staged(stage: nn.Module, features: Tensor, first: Affine | None) -> Tensor:
+    """What a stage makes of features that go through a map first; None: through none."""
+    if first is None:
+        result: Tensor = stage(features)
+        return result
+    layer, *others = stage if isinstance(stage, nn.Sequential) else (stage,)
+    features = layer.after(first, features) if isinstance(layer, BorderConv) else layer(first(features))
+    return nn.Sequential(*others)(features) if others else features
+
+
 class Decoder(nn.Module):
     """A chain of stages, each from one level of the trunk to the next finer one, the last to a picture.
 
@@ -63,11 +74,10 @@ class Decoder(nn.Module):
             stages[coarse] = nn.Sequential(*own, *rectified(BorderConv(width, width), Enlarge(width, TRUNK[fine])))
         self.stages = nn.ModuleDict({level: stages[level] for level in self.levels if level in stages})
 
-    def forward(self, features: Tensor, level: str) -> Tensor:
-        """The picture whose features at ``level`` these are; not clamped to [0, 1]."""
-        if level == "relu1_1":
-            return self.stages[level](features) + 0.5
-        for stage in reversed(self.levels[1 : self.levels.index(level) + 1]):
+    def forward(self, features: Tensor, level: str, first: Affine | None = None) -> Tensor:
+        """The picture whose features at ``level`` these are, or what ``first`` makes of them; not clamped to [0, 1]."""
+        features = staged(self.stages[level], features, first)
+        for stage in reversed(self.levels[1 : self.levels.index(level)]):
             features = self.stages[stage](features)
         return features + 0.5
 
@@ -90,11 +100,11 @@ class UnpoolingDecoder(nn.Module):
         )
         self.last = BorderConv(fine, 3)
 
-    def forward(self, features: Tensor, level: str, pooled: Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Tensor, level: str, pooled: Sequence[Tensor], first: Affine | None = None) -> Tensor:
         """See ``Decoder``; ``pooled``: what the poolings took on the way to ``level``, of ``CompactEncoder.walk``."""
         number = LEVELS.index(level)
         for stage, taken in zip(reversed(LEVELS[1 : number + 1]), reversed(pooled[:number]), strict=True):
-            features = unpool(self.stages[stage](features), taken)
+            features = unpool(staged(self.stages[stage], features, first if stage == level else None), taken)
         return self.last(features) + 0.5
 
 
