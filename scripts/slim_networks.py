@@ -60,17 +60,8 @@ def seen(teacher: TransformNet, scenes: Scenes, draw: Draw) -> Iterator[Seen]:
 class Slimming:
     """The slim network's training."""
 
-    def __init__(
-        self,
-        teacher: TransformNet,
-        slim: TransformNet,
-        scenes: Scenes,
-        draw: Draw,
-        checkpoint: Path,
-        uncovered_weight: float,
-    ) -> None:
+    def __init__(self, teacher: TransformNet, slim: TransformNet, scenes: Scenes, draw: Draw, checkpoint: Path) -> None:
         self.teacher, self.slim, self.scenes, self.draw, self.checkpoint = teacher, slim, scenes, draw, checkpoint
-        self.uncovered_weight = uncovered_weight
         self.settings = scenes.settings
         self.optimizer = torch.optim.Adam(parameter_groups(slim), self.settings.learning_rate, betas=(0.9, 0.99))
         self.step, self.seconds, self.average = 0, 0.0, 0.0
@@ -104,8 +95,7 @@ class Slimming:
             with torch.no_grad():
                 aim, keep = self.teacher.strokes(*inputs, share)
             colors, kept = self.slim.strokes(*inputs, share)
-            counted = 1 + self.uncovered_weight * (1 - inputs[2])
-            apart = (colors - aim) * (counted / counted.mean())
+            apart = colors - aim
             loss = apart.abs().mean() + EDGES * sum(apart.diff(dim=d).abs().mean() for d in (2, 3))
             loss = loss + GATE * (kept - keep).abs().mean()
             total += float(loss.detach()) / settings.batch
@@ -156,7 +146,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--uncovered-weight", type=float, default=0.0, help="added where a picture has come into view")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--export", type=Path, help="write the last checkpoint in the form of the package's file")
     args = parser.parse_args()
@@ -180,7 +169,7 @@ def main() -> None:
         slim = untrained(teacher, args.hidden)
     else:
         slim = slimmed(teacher, args.hidden, list(seen(teacher, scenes, draw)))
-    slimming = Slimming(teacher, slim, replace(scenes, network=slim), draw, checkpoint, args.uncovered_weight)
+    slimming = Slimming(teacher, slim, replace(scenes, network=slim), draw, checkpoint)
     if not args.export:
         slimming.run()
     elif args.network == "styles":
