@@ -187,7 +187,9 @@ class Judged:
         self.data, self.encoder, self.network = data, encoder, network
         settings = METHODS[method]()
         assert isinstance(settings, TransferSettings)
-        self.levels, self.transform = settings.levels, TRANSFORMS[settings.transform]
+        # All, though a level may be left out, or painted in a smaller picture, by default.
+        self.levels = LEVELS[3::-1] if method == "wct" else settings.levels
+        self.transform = TRANSFORMS[settings.transform]
         rng = np.random.default_rng(0)
         photos = torch.stack([crop(data.contents, rng) for _ in range(24)]).clamp_(0, 1)
         self.perception = Perception(teacher, photos[:1], photos)

@@ -254,7 +254,7 @@ class RecurrentSettings:
 class TransferSettings:
     """What all methods have in common that give a frame's features the statistics of any picture, in one pass."""
 
-    levels: tuple[str, ...] = ("relu4_1",)  # of the compact encoder, in the order that they are changed in
+    levels: tuple[str, ...] = ("relu4_1",)  # of the compact encoder, in the order that they are changed in; /2: see wct
     transform: str = "adain"  # what becomes of the features: see vidstyle.stylize.moments
     strength: float = 1.0  # 0: the frame as the decoder gives it back; 1: all of the style
     fusion: float = 0.3  # share of the warped painting before in each frame, where it can be trusted
@@ -262,6 +262,7 @@ class TransferSettings:
     styles: tuple[StyleSettings, ...] = field(default=(StyleSettings(),), metadata=INTERNAL)
     keep_colors: str = "none"  # none; luminance: only light and dark of what is painted; match: fit the styles' colours
 
+    PAINTS: ClassVar[bool] = True  # strokes, as opposed to a photo
     _LEVELS: ClassVar[tuple[str, ...]] = ("relu4_1",)
     _TRANSFORMS: ClassVar[tuple[str, ...]] = ("adain",)
 
@@ -286,12 +287,12 @@ class AdaInSettings(TransferSettings):
 class WctSettings(TransferSettings):
     """Li et al. 2017: whitening and colouring, level by level."""
 
-    levels: tuple[str, ...] = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")
-    transform: str = "wct"
-    fusion: float = 0.5
+    levels: tuple[str, ...] = ("relu4_1/2", "relu3_1/2", "relu4_1", "relu3_1", "relu1_1")
+    transform: str = "transport"
+    fusion: float = 0.35
 
-    _LEVELS: ClassVar[tuple[str, ...]] = STYLE_LAYERS
-    _TRANSFORMS: ClassVar[tuple[str, ...]] = ("wct", "adain", "whiten", "color")
+    _LEVELS: ClassVar[tuple[str, ...]] = (*STYLE_LAYERS, *(f"{layer}/2" for layer in STYLE_LAYERS))
+    _TRANSFORMS: ClassVar[tuple[str, ...]] = ("transport", "wct", "adain", "whiten", "color")
 
 
 @dataclass(frozen=True)
@@ -299,13 +300,14 @@ class PhotoSettings(TransferSettings):
     """Li et al. 2018: whitening and colouring with unpooling, then what follows the frame's own edges."""
 
     levels: tuple[str, ...] = ("relu4_1", "relu3_1", "relu2_1")
-    transform: str = "wct"
-    fusion: float = 0.5
+    transform: str = "transport"
+    fusion: float = 0.6
     smoothing: str = "guided"  # guided: a guided filter; closed-form: the paper's solve; none
     affinity: float = 0.999  # closed-form: how far pixels of alike colour are made alike, below 1
 
+    PAINTS: ClassVar[bool] = False
     _LEVELS: ClassVar[tuple[str, ...]] = STYLE_LAYERS[1:4]
-    _TRANSFORMS: ClassVar[tuple[str, ...]] = ("wct", "adain")
+    _TRANSFORMS: ClassVar[tuple[str, ...]] = ("transport", "wct", "adain")
 
     def __post_init__(self) -> None:
         super().__post_init__()

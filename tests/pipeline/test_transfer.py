@@ -49,7 +49,7 @@ def test_settings_of_each_method() -> None:
         ("adain", {"stylize": {"levels": ["relu3_1"]}}, "--levels is one of relu4_1"),
         ("photo", {"stylize": {"levels": ["relu5_1"]}}, "--levels is one of relu2_1, relu3_1, relu4_1"),
         ("wct", {"stylize": {"levels": []}}, "--levels needs at least one"),
-        ("wct", {"stylize": {"transform": "x"}}, "--transform is one of wct, adain, whiten, color"),
+        ("wct", {"stylize": {"transform": "x"}}, "--transform is one of transport, wct, adain, whiten, color"),
         ("wct", {"stylize": {"smoothing": "none"}}, "--smoothing is for --method photo, not for wct"),
         ("photo", {"stylize": {"smoothing": "x"}}, "--smoothing is one of guided, closed-form, none"),
         ("photo", {"stylize": {"affinity": 1.0}}, "--affinity is more than 0 and less than 1"),

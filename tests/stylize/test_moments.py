@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.stylize.moments import TRANSFORMS, Affine, Moments, StyleMoments, moments_of, power
+from vidstyle.nets.affine import Affine
+from vidstyle.stylize.moments import TRANSFORMS, Moments, StyleMoments, moments_of, power
 
 
 def features(seed: int, channels: int = 6, height: int = 20, width: int = 30) -> Tensor:
@@ -45,11 +46,31 @@ def test_moments_of_parts_add_up_to_those_of_the_whole() -> None:
     assert torch.allclose(parts.covariance, whole.covariance, atol=1e-4)
 
 
-def test_wct_gives_the_mean_and_the_covariance_of_the_style() -> None:
+@pytest.mark.parametrize("transform", ["transport", "wct"])
+def test_mean_and_covariance_of_the_style_are_given(transform: str) -> None:
     content, style = features(4), moments_of(features(5))
-    got = moments_of(TRANSFORMS["wct"](moments_of(content), StyleMoments(style))(content))
+    got = moments_of(TRANSFORMS[transform](moments_of(content), StyleMoments(style))(content))
     assert torch.allclose(got.mean, style.mean, atol=1e-4)
     assert (got.covariance - style.covariance).norm() < 0.03 * style.covariance.norm()
+
+
+def test_transport_moves_features_as_little_as_possible() -> None:
+    """No less than normal distributions are apart, in mean squares (Olkin, Pukelsheim 1982)."""
+    generator = torch.Generator().manual_seed(1)
+    content, other = (torch.tensordot(torch.randn(6, 6, generator=generator), features(n), 1) for n in (4, 5))
+    style = moments_of(other)
+    own = moments_of(content)
+
+    def moved(transform: str) -> float:
+        """Around the means, which every map moves alike."""
+        got = TRANSFORMS[transform](own, StyleMoments(style))(content) - content
+        return got.flatten(1).var(1, correction=0).sum().item()
+
+    half = power(own.covariance, 0.5)
+    joint = power(half @ style.covariance @ half, 0.5).trace()
+    least = (own.covariance.trace() + style.covariance.trace() - 2 * joint).item()
+    assert moved("transport") == pytest.approx(least, rel=0.02)
+    assert moved("wct") > 1.1 * least
 
 
 def test_adain_gives_mean_and_deviation_and_mixes_no_channels() -> None:
@@ -76,7 +97,7 @@ def test_coloring_alone_is_the_styles_root_on_top_of_the_content() -> None:
     assert torch.allclose(affine.matrix @ content.mean + affine.offset, style.mean)
 
 
-@pytest.mark.parametrize("transform", ["adain", "wct"])
+@pytest.mark.parametrize("transform", ["adain", "transport", "wct"])
 def test_a_content_as_its_own_style_stays_as_it_is(transform: str) -> None:
     content = features(10)
     own = moments_of(content)
@@ -91,7 +112,7 @@ def test_what_is_flat_gives_no_more_than_the_styles_mean(transform: str, flat: s
     style = torch.zeros(6, 4, 4) if flat != "content" else features(12)
     got = TRANSFORMS[transform](moments_of(content), StyleMoments(moments_of(style)))(content)
     assert torch.isfinite(got).all()
-    if transform in ("adain", "wct") and flat != "content":
+    if transform in ("adain", "transport", "wct") and flat != "content":
         assert got.abs().max() < 0.05
 
 

@@ -15,7 +15,18 @@ from vidstyle.nets.autoencoder import Autoencoder
 from vidstyle.stylize.base import CANVAS, Prior, State
 from vidstyle.stylize.colors import luma
 from vidstyle.stylize.schedule import Turn
-from vidstyle.stylize.transfer import PACE, Region, fused, held_moments, moments_in, packed, regions_of
+from vidstyle.stylize.transfer import (
+    PACE,
+    Region,
+    enlarged,
+    fused,
+    held_moments,
+    layer_and_times,
+    moments_in,
+    packed,
+    regions_of,
+    shrunk,
+)
 
 METHODS = ("adain", "wct", "photo")
 
@@ -104,6 +115,33 @@ def test_regions_of_shares() -> None:
     assert [region.name for region in regions_of([*halves(), torch.zeros(HEIGHT, WIDTH)])] == ["style 0", "style 1"]
 
 
+# ---- coarse levels
+
+
+def test_a_coarse_level_adds_what_it_changes_and_loses_nothing() -> None:
+    """Where a map changes nothing, the picture stays to the pixel, whatever the decoder makes of it."""
+    settings = {"levels": ("relu2_1/2",), "fusion": 0.0}
+    for height, width in ((40, 96), (37, 91)):
+        given, area = picture(4, height, width), torch.zeros(height, width)
+        area[:, :30] = 1
+        nothing, _ = paint(transfer("wct", size=(width, height), strength=0.0, **settings), given)
+        assert torch.allclose(nothing, given, atol=1e-5)
+        painter = transfer("wct", size=(width, height), **settings)
+        found, _ = painter.paint(given, regions_of([area]), painter.styles, {}, ignore)
+        assert (found - given)[:, :, :20].abs().mean() > 0.03
+        assert torch.equal(found[:, :, 70:], given[:, :, 70:])
+
+
+def test_sizes_come_back_from_pictures_half_as_large() -> None:
+    for height, width in ((6, 8), (5, 7), (1, 1)):
+        given = torch.full((3, height, width), 0.3)
+        small = shrunk(given, 2)
+        assert small.shape == (3, -(-height // 2), -(-width // 2))
+        assert torch.allclose(enlarged(small, 2, given), given)
+    assert layer_and_times("relu4_1/2") == ("relu4_1", 2)
+    assert layer_and_times("relu4_1") == ("relu4_1", 1)
+
+
 # ---- tiles
 
 
@@ -113,7 +151,7 @@ def test_a_picture_in_tiles_is_the_same_as_in_one(method: str) -> None:
     tiled = Autoencoder(whole.encoder, whole.decoder, torch.device("cpu"), pixels=1 << 15)
     big = picture(5, 190, 501)
     area = picture(6, 190, 501)[0]
-    for level in transfer(method).settings.levels:
+    for level in {layer_and_times(level)[0] for level in transfer(method).settings.levels}:
         views = [one.view(big, level) for one in (whole, tiled)]
         assert len(list(views[1].pieces())) > 1
         for region in (Region("all", ()), Region("part", (), area)):
@@ -188,6 +226,10 @@ def test_grain_that_averages_out_is_put_back() -> None:
     plain = torch.lerp(one, other, 0.5)
     assert plain.std() < 0.75 * one.std()
     assert fused(one, [prior(other, 1.0)], 0.5).std() > 0.95 * one.std()
+    large, small = (F.interpolate(x[None], scale_factor=4, mode="bilinear")[0] for x in (one, other))
+    with_strokes, without = (fused(large, [prior(small, 1.0)], 0.5, strokes).std() for strokes in (True, False))
+    assert without < 0.85 * large.std()
+    assert with_strokes > 1.1 * without
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -93,11 +93,12 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
          help="Times to go through every shot, forward and backward in turn  [default: 1]")  # fmt: skip
 @setting("stylize", "strength", type=float, help="adain, wct, photo: of the style, 0 to 1  [default: 1]")
 @setting("stylize", "fusion", type=float,
-         help="adain, wct, photo: share of the painting before in each frame  [default: 0.5; adain: 0.3]")  # fmt: skip
+         help="adain, wct, photo: share of the painting before in each frame  [default: 0.3, 0.35, 0.6]")  # fmt: skip
 @setting("stylize", "levels", type=Names(),
-         help="wct, photo: levels to change, in order  [default: relu4_1 to relu1_1; photo: to relu2_1]")  # fmt: skip
-@setting("stylize", "transform", type=click.Choice(["wct", "adain", "whiten", "color"]),
-         help="wct, photo: what becomes of a level; docs/methods.md  [default: wct]")  # fmt: skip
+         help="wct, photo: levels to change, in order; /2: in a picture half as large  "
+              "[default: relu4_1/2,relu3_1/2,relu4_1,relu3_1,relu1_1; photo: relu4_1 to relu2_1]")  # fmt: skip
+@setting("stylize", "transform", type=click.Choice(["transport", "wct", "adain", "whiten", "color"]),
+         help="wct, photo: what becomes of a level; docs/methods.md  [default: transport]")  # fmt: skip
 @setting("stylize", "smoothing", type=click.Choice(["guided", "closed-form", "none"]),
          help="photo: how edges are followed; closed-form is the paper's, and slow  [default: guided]")  # fmt: skip
 @setting("stylize", "affinity", type=float, help="photo, closed-form: how firmly, below 1  [default: 0.999]")

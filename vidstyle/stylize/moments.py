@@ -5,6 +5,8 @@ Every such method is an affine map of a level's features, f ↦ A (f − μ) + �
 ========  =========================================================  ==============================
 adain     σ_style / σ_content, channel by channel                    Huang, Belongie 2017
 wct       C_style^½ C_content^−½                                     Li et al. 2017
+transport C_content^−½ (C_content^½ C_style C_content^½)^½           Lu et al. 2019: of all maps that give the style's
+          C_content^−½                                               covariance, the one that moves features least
 whiten    C_content^−½ (ν = μ): what makes the content's own style,  Li et al. 2017, section 3.2
           its contrasts and colours, gone
 color     C_style^½: the style's correlations on top of the          Li et al. 2017, section 3.2
@@ -19,6 +21,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from vidstyle.nets.affine import Affine
 
 FLOOR = 1e-3
 """Added to variances before they are divided by, as a share of their mean: what hardly varies is not blown up, and
@@ -60,34 +64,20 @@ class Moments:
 def moments_of(features: Tensor, area: Tensor | None = None) -> Moments:
     """Of features ``(C, h, w)``; each position counts as far as ``area`` ``(h, w)`` in [0, 1] says, None: fully."""
     flat = features.flatten(1).float()
-    weights = torch.ones_like(flat[0]) if area is None else area.flatten().to(flat)
-    total = float(weights.sum())
-    if total == 0:
-        empty = torch.zeros(len(flat), dtype=torch.float64)
-        return Moments(0.0, empty, torch.diag(empty))
-    mean = (flat * weights).sum(1) / total
+    if area is None:
+        weights, total = None, float(flat.shape[1])
+        mean = flat.mean(1)
+    else:
+        weights = area.flatten().to(flat)
+        total = float(weights.sum())
+        if total == 0:
+            empty = torch.zeros(len(flat), dtype=torch.float64)
+            return Moments(0.0, empty, torch.diag(empty))
+        mean = (flat * weights).sum(1) / total
     # Around their mean single precision is enough for the sums; around zero it would not be.
     apart = flat - mean[:, None]
-    covariance = (apart * weights) @ apart.T / total
+    covariance = (apart if weights is None else apart * weights) @ apart.T / total
     return Moments(total, mean.cpu().double(), covariance.cpu().double())
-
-
-@dataclass(frozen=True)
-class Affine:
-    """f ↦ ``matrix`` f + ``offset``, of features with C channels: (C, C) and (C,)."""
-
-    matrix: Tensor
-    offset: Tensor
-
-    def __call__(self, features: Tensor) -> Tensor:
-        """Features ``(C, h, w)`` mapped, in their own precision."""
-        matrix, offset = (value.to(features) for value in (self.matrix, self.offset))
-        return torch.nn.functional.conv2d(features[None], matrix[:, :, None, None], offset)[0]
-
-    def blended(self, share: float) -> Affine:
-        """This map by ``share``, and features as they are for the rest: the strength of a style."""
-        identity = torch.eye(len(self.offset)).to(self.matrix)
-        return Affine(torch.lerp(identity, self.matrix, share), share * self.offset)
 
 
 def around(matrix: Tensor, mean: Tensor, new_mean: Tensor) -> Affine:
@@ -114,6 +104,14 @@ def wct(content: Moments, style: StyleMoments) -> Affine:
     return around(style.coloring @ power(content.covariance, -0.5), content.mean, style.moments.mean)
 
 
+def transport(content: Moments, style: StyleMoments) -> Affine:
+    covariance = content.covariance
+    half = power(covariance + floor(covariance.diagonal()) * torch.eye(len(covariance)).to(covariance), 0.5)
+    inverse = torch.linalg.inv(half)
+    between = power(half @ style.moments.covariance @ half, 0.5)
+    return around(inverse @ between @ inverse, content.mean, style.moments.mean)
+
+
 def whiten(content: Moments, style: StyleMoments) -> Affine:
     return around(power(content.covariance, -0.5), content.mean, content.mean)
 
@@ -125,6 +123,7 @@ def color(content: Moments, style: StyleMoments) -> Affine:
 TRANSFORMS: dict[str, Callable[[Moments, StyleMoments], Affine]] = {
     "adain": adain,
     "wct": wct,
+    "transport": transport,
     "whiten": whiten,
     "color": color,
 }

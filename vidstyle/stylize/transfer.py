@@ -1,7 +1,7 @@
 """Any style in one pass, by statistics of features: AdaIN, WCT and photorealistic transfer, stable over time.
 
 A frame's features at a level are given the statistics of the styles (vidstyle.stylize.moments) and decoded; several
-levels follow one another, the deepest first. What keeps it from flickering is the same for all: the content's own
+levels follow one another, the coarsest first. What keeps it from flickering is the same for all: the content's own
 statistics are approached over some frames instead of measured anew, and the result is fused with the warped frame that
 was painted before, where that can be trusted.
 """
@@ -9,7 +9,7 @@ was painted before, where that can be trusted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -18,12 +18,13 @@ from torch.nn import functional as F
 
 from vidstyle.config import TransferSettings
 from vidstyle.flow.warp import Interpolation
+from vidstyle.nets.affine import Affine
 from vidstyle.nets.autoencoder import Autoencoder, Piece, View
 from vidstyle.nets.compact import STRIDES
 from vidstyle.stylize.base import Prior, Progress, State, seconds_when_warm
 from vidstyle.stylize.colors import FITTED_STYLES, in_colors_of
 from vidstyle.stylize.mixing import Shares, has_moved
-from vidstyle.stylize.moments import TRANSFORMS, Affine, Moments, StyleMoments, moments_of
+from vidstyle.stylize.moments import TRANSFORMS, Moments, StyleMoments, moments_of
 from vidstyle.stylize.schedule import Turn
 from vidstyle.stylize.style import LEAST_AREA, resize_style
 
@@ -31,6 +32,8 @@ PACE = 0.2
 """How far held statistics move to those of a new frame: a change of light is followed within some ten frames."""
 GRAIN, MOST_GAIN = 2, 1.6
 """Of what fusing evens out: its size in pixels to each side, and how much it is strengthened at most."""
+STROKES = 4
+"""How many times smaller the picture is in which strokes are what grain is in the full one."""
 
 #: Of each style, by level.
 StyleTable = Sequence[dict[str, StyleMoments]]
@@ -53,6 +56,10 @@ class Region:
         """What each of all ``count`` styles has of it."""
         blend = dict(self.blend)
         return [blend.get(number, 0.0) for number in range(count)]
+
+    def shrunk(self, times: int) -> Region:
+        """The same in a picture so many times smaller."""
+        return self if self.area is None else replace(self, area=shrunk(self.area[None], times)[0])
 
     def on(self, features: Tensor, piece: Piece) -> Tensor | None:
         """The area on the grid of a piece's features ``(C, h, w)``."""
@@ -110,8 +117,13 @@ class TransferStylizer:
 
     def measure(self, image: Tensor) -> dict[str, StyleMoments]:
         """The statistics of a style ``(1, 3, h, w)``."""
-        views = (self.autoencoder.view(image[0], level) for level in self.settings.levels)
-        return {view.level: StyleMoments(moments_in(view, Region("all", ()))) for view in views}
+        views = {level: self.view(image[0], level) for level in self.settings.levels}
+        return {level: StyleMoments(moments_in(view, Region("all", ()))) for level, view in views.items()}
+
+    def view(self, picture: Tensor, level: str) -> View:
+        """``picture`` ``(3, H, W)`` as a level of the settings sees it."""
+        name, times = layer_and_times(level)
+        return self.autoencoder.view(shrunk(picture, times), name)
 
     @torch.inference_mode()
     def step(
@@ -125,7 +137,7 @@ class TransferStylizer:
             styles = self.styles
         regions = regions_of(self.shares_at(turn.frame))
         painted, held = self.paint(frame, regions, styles, state or {}, progress)
-        painted = fused(painted, priors, self.settings.fusion)
+        painted = fused(painted, priors, self.settings.fusion, self.settings.PAINTS)
         if self.finish is not None:
             painted = self.finish(frame, painted).clamp(0, 1)
         painted = within(regions, frame, painted)
@@ -143,15 +155,20 @@ class TransferStylizer:
         painted, held = frame, {f"shares {name}": torch.tensor(own) for name, own in shares.items()}
         for number, level in enumerate(self.settings.levels):
             progress(number / len(self.settings.levels))
-            view = self.autoencoder.view(painted, level)
+            view, times = self.view(painted, level), layer_and_times(level)[1]
+            sized = [region.shrunk(times) for region in regions]
             maps = []
-            for region in regions:
+            for region in sized:
                 name = f"{level} {region.name}"
                 before = None if region.name in moved else state.get(name)
                 content = held_moments(moments_in(view, region), before)
                 held[name] = packed(content)
                 maps.append(self.map(content, [(styles[n][level], share) for n, share in region.blend]))
-            painted = view.changed(lambda piece: mapped(piece, regions, maps)).clamp(0, 1)  # noqa: B023 (used at once)
+            changed = changed_by(view, sized, maps)
+            if times > 1:
+                # What the decoder loses is in both: only what the map changes is added to the picture.
+                changed = painted + enlarged(changed - view.changed(lambda piece: piece.features), times, painted)
+            painted = changed.clamp(0, 1)
         return painted, held
 
     def map(self, content: Moments, blend: Sequence[tuple[StyleMoments, float]]) -> Affine:
@@ -184,6 +201,30 @@ def within(regions: Sequence[Region], frame: Tensor, painted: Tensor) -> Tensor:
     return torch.lerp(frame, painted, covered)
 
 
+def layer_and_times(level: str) -> tuple[str, int]:
+    """A level of the settings, such as relu4_1/2: the encoder's level, and how many times smaller the picture is."""
+    name, _, times = level.partition("/")
+    return name, int(times or 1)
+
+
+def shrunk(picture: Tensor, times: int) -> Tensor:
+    """``(C, H, W)`` so many times smaller, rounded up."""
+    return F.avg_pool2d(picture[None], times, ceil_mode=True)[0] if times > 1 else picture
+
+
+def enlarged(small: Tensor, times: int, like: Tensor) -> Tensor:
+    """The opposite, for a picture as large as ``like``."""
+    large = F.interpolate(small[None], scale_factor=times, mode="bilinear")[0]
+    return large[..., : like.shape[-2], : like.shape[-1]]
+
+
+def changed_by(view: View, regions: Sequence[Region], maps: Sequence[Affine]) -> Tensor:
+    """The picture that a level's features have after each region went through its map."""
+    if len(regions) == 1 and regions[0].area is None:
+        return view.through(maps[0])
+    return view.changed(lambda piece: mapped(piece, regions, maps))
+
+
 def moments_in(view: View, region: Region) -> Moments:
     """The statistics of a region of a picture, of all its pieces together."""
     found: Moments | None = None
@@ -197,9 +238,7 @@ def moments_in(view: View, region: Region) -> Moments:
 
 
 def mapped(piece: Piece, regions: Sequence[Region], maps: Sequence[Affine]) -> Tensor:
-    """A piece's features, each region through its map; what is nobody's stays as it is."""
-    if len(regions) == 1 and regions[0].area is None:
-        return maps[0](piece.features)
+    """A piece's features, each region (all have areas) through its map; what is nobody's stays as it is."""
     result = piece.features.clone()
     for region, affine in zip(regions, maps, strict=True):
         area = region.on(piece.features, piece)
@@ -221,18 +260,27 @@ def packed(moments: Moments) -> Tensor:
     return torch.cat([moments.mean[:, None], moments.covariance], 1).float().cpu()
 
 
-def fused(painted: Tensor, priors: Sequence[Prior], share: float) -> Tensor:
+def fused(painted: Tensor, priors: Sequence[Prior], share: float, strokes: bool = True) -> Tensor:
     """``painted`` ``(3, H, W)`` with ``share`` of the warped prior in it, as far as that can be trusted.
 
-    Grain that does not lie alike in both averages out; the contrast that is lost with it, in the frame as a whole, is
-    put back.
+    Grain that does not lie alike in both averages out, and so do ``strokes``, if there are any; the contrast that is
+    lost with them, in the frame as a whole, is put back.
     """
     if not priors or share == 0:
         return painted
     mixed = torch.lerp(painted, priors[0].warped, share * priors[0].consistency)
+    missing = missing_detail(mixed, painted)
+    if strokes:
+        coarse = missing_detail(shrunk(mixed, STROKES), shrunk(painted, STROKES))
+        missing = missing + enlarged(coarse, STROKES, mixed)
+    return (mixed + missing).clamp(0, 1)
+
+
+def missing_detail(mixed: Tensor, painted: Tensor) -> Tensor:
+    """What brings the grain of ``mixed`` ``(3, H, W)`` to the deviation of that of ``painted``."""
     detail, wanted = detail_of(mixed), detail_of(painted)
     gain = (wanted.std() / detail.std().clamp_min(1e-6)).clamp(1, MOST_GAIN)
-    return (mixed + (gain - 1) * detail).clamp(0, 1)
+    return (gain - 1) * detail
 
 
 def detail_of(picture: Tensor) -> Tensor:
