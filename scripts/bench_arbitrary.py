@@ -72,7 +72,10 @@ from vidstyle.train.footage import read_excerpts
 from vidstyle.train.preview import fitted, jpeg
 
 ONE_PASS = ("predict", "adain", "wct", "photo")
-VARIANTS = {"wct-from-relu5": ("wct", {"levels": tuple(reversed(STYLE_LAYERS))})}
+VARIANTS = {
+    "wct-from-relu5": ("wct", {"levels": tuple(reversed(STYLE_LAYERS))}),
+    "wct-of-one-size": ("wct", {"levels": tuple(reversed(STYLE_LAYERS[:4]))}),
+}
 SEEN_STYLES = ("starry-night", "great-wave")  # on the sheet beside the unseen ones
 FRAMES = 12  # of each sequence
 SHOWN = 4  # photos on the sheet
