@@ -105,9 +105,8 @@ def wct(content: Moments, style: StyleMoments) -> Affine:
 
 
 def transport(content: Moments, style: StyleMoments) -> Affine:
-    covariance = content.covariance
-    half = power(covariance + floor(covariance.diagonal()) * torch.eye(len(covariance)).to(covariance), 0.5)
-    inverse = torch.linalg.inv(half)
+    inverse = power(content.covariance, -0.5)
+    half = torch.linalg.inv(inverse)  # and not power's: this one has the floor in it, too
     between = power(half @ style.moments.covariance @ half, 0.5)
     return around(inverse @ between @ inverse, content.mean, style.moments.mean)
 
