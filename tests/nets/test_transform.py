@@ -7,15 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidstyle.nets.folded import FoldedNet
+from vidstyle.nets.strokes import OUTPUT_SCALE
 from vidstyle.nets.transform import (
-    OUTPUT_SCALE,
-    FoldedNet,
     Layer,
     ReferenceNet,
     StyleNorm,
     TransformNet,
     phase_matrix,
-    statistics_of,
 )
 
 
@@ -154,11 +153,17 @@ def test_bfloat16_is_close() -> None:
     assert 0 < (reduced - exact).abs().mean() < 0.01
 
 
-def test_a_picture_normed_by_its_own_statistics_is_an_instance_norm() -> None:
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("gradients", [True, False])
+def test_a_picture_normed_by_its_own_statistics_is_an_instance_norm(count: int, gradients: bool) -> None:
     norm = StyleNorm(1, 3).eval()
-    x = 3 * torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) + 1
-    normed = norm(x, torch.ones(1), statistics_of(x))
+    x = 3 * torch.randn(count, 3, 16, 16, generator=torch.Generator().manual_seed(0)) + 1
+    x[:, 2] = 0.25  # has no variance
+    with torch.set_grad_enabled(gradients):
+        normed, statistics = norm(x, torch.ones(1))
     torch.testing.assert_close(normed, F.instance_norm(x, eps=1e-4), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(statistics[0], x.mean((2, 3)))
+    torch.testing.assert_close(statistics[1], x.var((2, 3), correction=0), atol=1e-6, rtol=1e-4)
 
 
 def test_the_shipped_size_has_the_parameters_that_the_documents_say() -> None:

@@ -25,10 +25,15 @@ def speckled(frame: Tensor) -> Tensor:
 
     What is flat as a whole, such as black before it fades in, stays so.
     """
+    return frame + speckling(frame)
+
+
+def speckling(frame: Tensor) -> Tensor:
+    """What ``speckled`` adds to all colours of a frame: (N, 1, H, W)."""
     height, width = frame.shape[2:]
     share = (contrast(frame[..., ::4, ::4]) / LEAST_CONTRAST).clamp(max=1)
     amount = flatness(frame) * share.view(-1, 1, 1, 1)
-    return torch.addcmul(frame, amount, speckles(height, width, frame.device).to(frame.dtype))
+    return amount * speckles(height, width, frame.device).to(frame.dtype)
 
 
 def contrast(pictures: Tensor) -> Tensor:

@@ -13,19 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidstyle.nets.folded import FoldedLayer, FoldedNet
 from vidstyle.nets.palette import color_moments, packed_colors, recoloring, unpacked_colors
 from vidstyle.nets.rectify import rectified
 from vidstyle.nets.shuffle import shuffle, unshuffle
 from vidstyle.nets.speckle import speckled
+from vidstyle.nets.strokes import OUTPUT_SCALE, padded, strokes_of
 
 WIDTH, BLOCKS = 64, 5
 EPSILON = 1e-4
 """Added to variances: activations are about 1 in size."""
-OUTPUT_SCALE = 0.1
-"""Of the last layer, which has no norm: Adam walks in equal steps, and these would be too large for it."""
-LEAST_KEPT, MOST_KEPT = 0.3, 0.895
-"""How much of the prior is kept where it can be trusted: at least some, which is calmer, and at most so much, for the
-rest is painted anew, so that blur and wrong flow fade away."""
 
 
 # ---- one layer, for several styles
@@ -94,10 +91,19 @@ class StyleNorm(nn.Module):
         scale = (share @ self.gain) * (variance + EPSILON).rsqrt()
         return scale, share @ self.shift - mean * scale
 
-    def forward(self, x: Tensor, share: Tensor, statistics: Tensor) -> Tensor:
-        """``x`` (N, C, h, w), all painted in the blend ``share`` (S,), normed with ``statistics`` (2, N, C)."""
+    def forward(self, x: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+        """``x`` (N, C, h, w), all painted in the blend ``share`` (S,), normed by its own statistics; and these.
+
+        Statistics are mean and variance of each channel of each picture: (2, N, C), float32.
+        """
+        if len(x) == 1 and not torch.is_grad_enabled():  # a batch norm, in a third of the time
+            gain, shift = share @ self.gain, share @ self.shift
+            x = x.contiguous(memory_format=torch.channels_last)
+            normed, mean, inverse = torch.native_batch_norm(x, gain, shift, None, None, True, 0.0, EPSILON)
+            return normed, torch.stack([mean, (inverse.pow(-2) - EPSILON).clamp_min(0)])[:, None]
+        statistics = statistics_of(x)
         scale, shift = (value[..., None, None].to(x.dtype) for value in self.affine(share, statistics))
-        return torch.addcmul(shift, x, scale)
+        return torch.addcmul(shift, x, scale), statistics
 
 
 def statistics_of(x: Tensor) -> Tensor:
@@ -147,13 +153,13 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, share: Tensor, met: list[Tensor] | None = None) -> Tensor:
         """``x`` (N, C, h, w) in one blend, each picture normed by its own statistics, which are added to ``met``."""
         bias = None if self.bias is None else self._repeat(share @ self.bias)
-        y = convolve(x, self.by_phase(self.kernel(share)), bias, self.stride, self.phases is not None)
+        y: Tensor = convolve(x, self.by_phase(self.kernel(share)), bias, self.stride, self.phases is not None)
         if self.norm is None:
             return y
-        statistics = statistics_of(y)
+        normed, statistics = self.norm(y, share)
         if met is not None:
             met.append(statistics)
-        return self.norm(y, share, statistics)
+        return normed
 
     def folded(self, share: Tensor, statistics: Tensor, after: tuple[Tensor, Tensor] | None = None) -> FoldedLayer:
         """The layer of one blend with its norm, by ``statistics`` (2, C), inside the convolution.
@@ -170,26 +176,10 @@ class Layer(nn.Module):
         if after is not None:
             matrix, offset = after
             kernel, bias = torch.tensordot(matrix, kernel, 1), matrix @ bias + offset
-        return FoldedLayer(self.by_phase(kernel), self._repeat(bias), self.stride, self.phases is not None)
+        return FoldedLayer(self.by_phase(kernel), self._repeat(bias), self.stride)
 
     def _repeat(self, bias: Tensor) -> Tensor:
         return bias if self.phases is None else bias.repeat_interleave(4)
-
-
-class FoldedLayer(nn.Module):
-    """A plain convolution."""
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, weight: Tensor, bias: Tensor, stride: int, enlarge: bool) -> None:
-        super().__init__()
-        self.stride, self.enlarge = stride, enlarge
-        self.register_buffer("weight", weight.detach().clone())
-        self.register_buffer("bias", bias.detach().clone())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return convolve(x, self.weight, self.bias, self.stride, self.enlarge)
 
 
 # ---- the network
@@ -207,9 +197,6 @@ def strokes(
     to [0, 1], and how much of the prior is kept in their place (N, 1, H, W), both float32.
 
     ``recolor``: what becomes of the colours that it paints.
-
-    The last layer gives three colours and a gate. The gate says how much of the prior is kept as it is, where it can be
-    trusted: without it the network would have to squeeze the prior through its coarse middle.
     """
     stem, down, *body, up, last = layers
     height, width = frame.shape[-2:]
@@ -220,20 +207,10 @@ def strokes(
     x = rectified(down(x))
     for first, second in zip(body[::2], body[1::2], strict=True):
         x = x + second(rectified(first(x)))
-    x = last(rectified(up(x))).float() * OUTPUT_SCALE
-    gate = torch.sigmoid(4 * x[:, 3:]) * (MOST_KEPT - LEAST_KEPT) + LEAST_KEPT
-    colors = 0.5 + x[:, :3]
+    colors, gate = strokes_of(last(rectified(up(x))))
     if recolor is not None:
         colors = recolor(colors)
     return colors[..., :height, :width], (gate * consistency)[..., :height, :width]
-
-
-def padded(x: Tensor) -> Tensor:
-    """Right and lower border repeated until both sides are multiples of 4."""
-    height, width = x.shape[-2:]
-    if height % 4 == 0 and width % 4 == 0:
-        return x
-    return F.pad(x, (0, -width % 4, 0, -height % 4), mode="replicate")
 
 
 class TransformNet(nn.Module):
@@ -357,21 +334,6 @@ class TransformNet(nn.Module):
         whole = torch.eye(4, device=share.device)
         whole[:3, :3] = matrix
         return whole, F.pad((matrix @ middle + offset - middle) / OUTPUT_SCALE, (0, 1))
-
-
-class FoldedNet(nn.Module):
-    """``TransformNet`` in one blend of styles: ``(frame, prior, consistency)`` as there → painted frame, float32.
-
-    ``.bfloat16()`` halves the time on CPUs that know it; frames stay float32.
-    """
-
-    def __init__(self, layers: Sequence[FoldedLayer]) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(layers).to(memory_format=torch.channels_last)
-
-    def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
-        colors, kept = strokes(list(self.layers), frame, prior, consistency, next(self.buffers()).dtype)
-        return torch.lerp(colors, prior, kept).clamp_(0, 1)
 
 
 # ---- to compare with

@@ -27,7 +27,7 @@ from vidstyle.structure import to_plain
 from vidstyle.stylize.schedule import Shot, pass_settings, schedule_of
 
 # Raised when a stage's result changes for the same settings and inputs; only what depends on it is made again.
-VERSIONS = {"scan": 1, "decode": 2, "flow": 1, "consistency": 2, "stylize": 8, "encode": 2}
+VERSIONS = {"scan": 1, "decode": 2, "flow": 1, "consistency": 2, "stylize": 9, "encode": 2}
 # The same for flow that a network estimates: flow of DIS stays.
 FLOW_NETWORK_VERSION = "2"  # 16 updates by default
 
