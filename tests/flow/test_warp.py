@@ -129,6 +129,8 @@ def test_batches_views_and_many_channels() -> None:
         flow.permute(2, 1, 0).contiguous().permute(2, 1, 0),
     )
     assert torch.equal(backward_warp(*views), single)
+    assert torch.equal(backward_warp(*views, "sharp"), backward_warp(image, flow, "sharp"))
+    assert torch.equal(backward_warp(views[0][:3], flow, "sharp"), backward_warp(image[:3], flow, "sharp"))
     batch = backward_warp(torch.stack((image, 1 - image)), torch.stack((flow, flow)))
     assert torch.equal(batch[0], single) and torch.allclose(batch[1], 1 - single, atol=1e-6)
 

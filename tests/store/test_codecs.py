@@ -112,6 +112,8 @@ def test_every_level_survives_float(depth: int) -> None:
     assert as_float.dtype == np.float32 and as_float.shape == (3, 1, top + 1)
     assert (as_float[0, 0] == (np.arange(top + 1) / top).astype(np.float32)).all()
     assert same(store.quantize_frame(as_float, depth), frame)
+    interleaved = store.frame_to_float(frame, planes=False)
+    assert (interleaved == as_float).all() and interleaved.transpose(1, 2, 0).flags.c_contiguous
     if depth == 8:
         assert same(store.quantize_mask(store.mask_to_float(levels[None])), levels[None])
 

@@ -21,8 +21,9 @@ and gains w²/16 by bicubic interpolation (Keys 1981, a = -0.75): so it stays as
 frame, takes strokes away or makes them grow.
 """
 
-TOGETHER = 4
-"""Channels that OpenCV warps at a time: the most that it takes."""
+TOGETHER = {"bilinear": 1, "sharp": 4}
+"""Channels that OpenCV warps at a time. Four, the most that it takes, share what is worked out for a position; but
+bilinearly it is fastest on single ones."""
 
 
 def backward_warp(image: Tensor, flow: Tensor, interpolation: Interpolation = "bilinear") -> Tensor:
@@ -82,22 +83,28 @@ def _warp_torch(image: Tensor, flow: Tensor, interpolation: Interpolation = "bil
 
 
 def _warp_cv2(image: Tensor, flow: Tensor, interpolation: Interpolation = "bilinear") -> Tensor:
-    """``backward_warp`` on float32 CPU batches by OpenCV's remap, several times faster.
-
-    Up to four channels at a time, interleaved, so that what belongs to a position is worked out once for all of them.
-    """
+    """``backward_warp`` on float32 CPU batches by OpenCV's remap, several times faster."""
     height, width = image.shape[-2:]
     rows = np.arange(height, dtype=np.float32)[:, None]
     columns = np.arange(width, dtype=np.float32)
     warped = np.empty(tuple(image.shape), dtype=np.float32)
     for picture, (dx, dy), result in zip(image.detach().numpy(), flow.detach().numpy(), warped, strict=True):
         x, y = dx + columns, dy + rows
-        for first in range(0, len(picture), TOGETHER):
-            pixels = cv2.merge([np.ascontiguousarray(plane) for plane in picture[first : first + TOGETHER]])
+        for first in range(0, len(picture), TOGETHER[interpolation]):
+            part = slice(first, first + TOGETHER[interpolation])
+            pixels = _interleaved(picture[part])
             moved = cv2.remap(pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             if interpolation == "sharp":
                 cubic = cv2.remap(pixels, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
                 moved = cv2.addWeighted(moved, 1 - BICUBIC, cubic, BICUBIC, 0)
                 np.clip(moved, 0, 1, out=moved)
-            cv2.split(moved, list(result[first : first + TOGETHER]))
+            cv2.split(moved, list(result[part]))
     return torch.from_numpy(warped)
+
+
+def _interleaved(planes: np.ndarray) -> np.ndarray:
+    """``(C, H, W)`` as ``(H, W, C)``, the colours of a pixel side by side: no copy where they lie so."""
+    pixels = planes.transpose(1, 2, 0)
+    if pixels.flags.c_contiguous:
+        return pixels
+    return cv2.merge([np.ascontiguousarray(plane) for plane in planes])

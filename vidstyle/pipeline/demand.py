@@ -365,7 +365,7 @@ class Painter:
     def prior(self, turn: Turn, need: Turn) -> Prior:
         painted = self.find(need)
         assert painted is not None
-        stylized = self.tensor(frame_to_float(painted.canvas))
+        stylized = self.tensor(frame_to_float(painted.canvas, planes=False))  # as it is warped
         if need.frame == turn.frame:
             return Prior(stylized, stylized, torch.ones_like(stylized[0]), offset=0)
         mask, flow = self.consistencies.get(turn.frame, need.frame)

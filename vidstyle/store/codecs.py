@@ -151,20 +151,23 @@ def quantize_frame(frame: Floats, bit_depth: int = 8) -> Frame:
         frame.dtype == np.float32 and frame.ndim == 3 and frame.shape[0] == 3,
         "float32 (3, H, W)",
     )
-    levels = _levels(frame, 2**bit_depth - 1)
     stored: Frame = np.empty((*frame.shape[1:], 3), np.uint8 if bit_depth == 8 else np.uint16)
-    for channel in range(3):
-        stored[..., channel] = levels[channel]
+    for channel, plane in enumerate(frame):  # one at a time: what is worked on stays in the cache
+        stored[..., channel] = _levels(plane, 2**bit_depth - 1)
     return stored
 
 
-def frame_to_float(frame: Frame) -> Floats:
+def frame_to_float(frame: Frame, planes: bool = True) -> Floats:
     """The frame, float32 ``(3, H, W)`` in [0, 1], that a stored picture stands for: level / 255 (or / 65535).
+
+    ``planes`` False: the colours of a pixel lie side by side in memory, as in what is stored.
 
     Divide here and not on a GPU, where a division may be a multiplication by the rounded inverse.
     """
     _check(frame, "frame", frame.dtype in (np.uint8, np.uint16) and frame.ndim == 3, "uint8 or uint16 (H, W, 3)")
     top = np.float32(255 if frame.dtype == np.uint8 else 65535)
+    if not planes:
+        return np.divide(frame, top, dtype=np.float32).transpose(2, 0, 1)
     out = np.empty((3, *frame.shape[:2]), np.float32)
     np.divide(frame.transpose(2, 0, 1), top, out=out, dtype=np.float32)
     return out
