@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vidstyle.config import OptimizeSettings
-from vidstyle.pipeline.devices import choose_precision, training_precision
+from vidstyle.pipeline.devices import choose_precision, one_core_left, training_precision
 from vidstyle.pipeline.request import Request, Style
 from vidstyle.pipeline.stages import Inputs, Stages, stylize_precision
 from vidstyle.store import Store
@@ -38,6 +38,19 @@ def test_auto_is_bfloat16_only_on_cpus_that_are_made_for_it(
 def test_a_torch_that_cannot_tell_what_the_cpu_has_paints_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert choose_precision("auto", "cpu") == "float32"
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_a_core_is_left_while_a_network_paints_and_no_longer(threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with pytest.raises(RuntimeError), one_core_left():
+            assert torch.get_num_threads() == max(1, threads - 1)
+            raise RuntimeError
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(

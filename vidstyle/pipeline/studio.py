@@ -31,7 +31,7 @@ from vidstyle.nets.tiled import TiledEncoder
 from vidstyle.nets.weights import read_weights
 from vidstyle.pipeline.budget import Budget
 from vidstyle.pipeline.demand import REMEMBERED, Ahead, Consistencies, Flows, Frames, Painter, Recent
-from vidstyle.pipeline.devices import choose_device
+from vidstyle.pipeline.devices import choose_device, one_core_left
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.given_flow import GivenFlow
 from vidstyle.pipeline.images import read_image
@@ -51,6 +51,8 @@ from vidstyle.stylize.schedule import Turn
 from vidstyle.stylize.smoothing import finish_of
 from vidstyle.stylize.transfer import TransferStylizer
 
+RECURRENT = (RecurrentSettings, PredictSettings)  # what a small network paints
+
 
 class Studio(contextlib.AbstractContextManager["Studio"]):
     """What painting and writing share: sources by demand, one painter per shot, one stylizer for all."""
@@ -59,7 +61,7 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         self.plan, self.monitor = plan, monitor
         self.budget = None if cache_limit is None else Budget(plan, cache_limit, monitor.note)
         self.has_room = plan.stages.store.keeps  # for what is painted next
-        self.saving = contextlib.ExitStack()
+        self.within = contextlib.ExitStack()
         self.device = choose_device(plan.request.device)
         tools = tool_versions()
         stages, request = plan.stages, plan.request
@@ -111,7 +113,10 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         return self.has_room
 
     def __enter__(self) -> Studio:
-        self.saving.enter_context(self.plan.stages.store.in_background())
+        self.within.enter_context(self.plan.stages.store.in_background())
+        settings, precision = self.plan.request.stylize_settings, self.plan.stages.inputs.precision
+        if isinstance(settings, RECURRENT) and precision == "bfloat16" and self.device.type == "cpu":
+            self.within.enter_context(one_core_left())
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -120,7 +125,7 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
         self.frames.close()
         self.masks.close()
         self.flows.close()
-        self.saving.__exit__(*error)
+        self.within.__exit__(*error)
 
 
 def build_flow_method(plan: Plan, device: torch.device) -> FlowMethod[Any]:

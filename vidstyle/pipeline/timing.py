@@ -55,8 +55,9 @@ def time_to_paint(studio: Studio) -> TimeLeft:
     """The time that painting what is missing will take; said too."""
     plan, monitor = studio.plan, studio.monitor
     work = unpainted(studio)
-    if any(work.values()):
+    if (first := next((first for first, turns in work.items() if turns), None)) is not None:
         monitor.check()
+        studio.painters[first].look_ahead(work[first][0])  # meanwhile ffmpeg starts
     left = time_left(studio, work)
     if any(work.values()) and (why := why_method(plan.request)) is not None:
         monitor.note(why)

@@ -193,10 +193,13 @@ class RecurrentStylizer:
         output: Tensor = self.network(part, norms[part.name][0] if part.name in norms else None)(*given)
         return output[0].float().clamp(0, 1)
 
+    @torch.inference_mode()
     def seconds_per_frame(self, size: tuple[int, int]) -> tuple[float, float]:
-        """Timed on a grey frame, in the first style: others take as long."""
+        """Timed on a grey frame, in the first style: others take as long. What statistics take hardly counts."""
         frame = torch.full((3, size[1], size[0]), 0.5, device=self.device)
-        seconds = seconds_when_warm(lambda: self.picture(frame))
+        parts, given = list(parts_of(self.styles[:1], [1.0])), inputs(frame, ())
+        norms = self.norms(parts, given, {})
+        seconds = seconds_when_warm(lambda: self.paint(given, parts, norms))
         passes = len({id(style.network) for style in self.styles})
         return passes * seconds, passes * seconds
 
