@@ -279,6 +279,10 @@ def paint_clip(stylizer: Stylizer, frames: Sequence[Tensor], motions: Sequence[M
 # ---- how fast
 
 
+FRAMES = {"predict": 192, "adain": 96, "photo, closed form": 12}
+"""Of the longer job: enough that what starting takes, which differs from run to run, does not count."""
+
+
 def bench_speed(args: argparse.Namespace) -> None:
     clip, style = args.data / "clips" / "cockatoo.mp4", args.data / "styles" / "cafe-terrace.jpg"
     print("| method | frames/s | seconds | frames |\n|---|---|---|---|")
@@ -286,7 +290,7 @@ def bench_speed(args: argparse.Namespace) -> None:
     if "photo" in variants:
         variants["photo, closed form"] = [*variants["photo"], "--smoothing", "closed-form"]
     for name, options in variants.items():
-        seconds, count = [], 12 if "closed" in name else 48
+        seconds, count = [], FRAMES.get(name, 48)
         for frames in (count // 4, count):
             with tempfile.TemporaryDirectory() as folder:
                 command = [
