@@ -279,8 +279,8 @@ def paint_clip(stylizer: Stylizer, frames: Sequence[Tensor], motions: Sequence[M
 # ---- how fast
 
 
-FRAMES = {"predict": 192, "adain": 96, "photo, closed form": 12}
-"""Of the longer job: enough that what starting takes, which differs from run to run, does not count."""
+LONGER = {"predict": 192, "adain": 96, "photo, closed form": 12}
+"""Frames of the longer of two jobs: enough that what starting takes, which differs from run to run, does not count."""
 
 
 def bench_speed(args: argparse.Namespace) -> None:
@@ -290,7 +290,7 @@ def bench_speed(args: argparse.Namespace) -> None:
     if "photo" in variants:
         variants["photo, closed form"] = [*variants["photo"], "--smoothing", "closed-form"]
     for name, options in variants.items():
-        seconds, count = [], FRAMES.get(name, 48)
+        seconds, count = [], LONGER.get(name, 48)
         for frames in (count // 4, count):
             with tempfile.TemporaryDirectory() as folder:
                 command = [
