@@ -287,7 +287,7 @@ class AdaInSettings(TransferSettings):
 class WctSettings(TransferSettings):
     """Li et al. 2017: whitening and colouring, level by level."""
 
-    levels: tuple[str, ...] = ("relu4_1/2", "relu3_1/2", "relu4_1", "relu3_1", "relu1_1")
+    levels: tuple[str, ...] = ("relu4_1", "relu4_1", "relu1_1")
     transform: str = "transport"
     fusion: float = 0.35
 

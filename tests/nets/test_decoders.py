@@ -43,13 +43,15 @@ def test_unpooling_puts_values_where_the_largest_were() -> None:
     assert found.tolist() == [[[[0.0, 7.0, 9.0], [0.0, 0.0, 9.0]]]]
 
 
+LEVELS_OF = {"wct": LEVELS, "photo": LEVELS[1:4], "adain": LEVELS[3:4]}
+
+
 @pytest.mark.parametrize("name", DECODERS)
 def test_pictures_come_back_at_every_level(name: str) -> None:
     """As PSNR of a drawing whose hard edges are unlike any photo's; the figures of photos are in docs/models.md."""
     least = {"relu1_1": 28, "relu2_1": 22, "relu3_1": 19, "relu4_1": 14, "relu5_1": 12}
     both, frame = autoencoder(name), picture(12, 96, 133)
-    levels = ["relu4_1"] if name == "adain" else list(both.decoder.stages)
-    for level in levels:
+    for level in LEVELS_OF[name]:
         back = both.view(frame, level).changed(lambda piece: piece.features).clamp(0, 1)
         assert back.shape == frame.shape
         assert -10 * (back - frame).square().mean().log10() > least[level]
@@ -59,7 +61,7 @@ def test_pictures_come_back_at_every_level(name: str) -> None:
 def test_a_map_before_a_decoder_is_taken_into_its_first_convolution(name: str) -> None:
     both, frame = autoencoder(name), picture(12, 40, 53)
     torch.manual_seed(0)
-    for level in ["relu4_1"] if name == "adain" else both.decoder.stages:
+    for level in LEVELS_OF[name]:
         view = both.view(frame, level)
         channels = len(next(view.pieces()).features)
         affine = Affine(
@@ -67,6 +69,14 @@ def test_a_map_before_a_decoder_is_taken_into_its_first_convolution(name: str) -
         )
         plain = view.changed(lambda piece, affine=affine: affine(piece.features))  # type: ignore[misc]
         assert torch.allclose(view.through(affine), plain, atol=1e-4)
+
+
+def test_where_strokes_are_made_up_wct_has_the_decoder_that_learned_to() -> None:
+    frame, found = picture(12, 48, 48), {}
+    for name in ("wct", "adain"):
+        both = autoencoder(name)
+        found[name] = both.view(frame, "relu4_1").changed(lambda piece: piece.features)
+    assert torch.equal(found["wct"], found["adain"])
 
 
 def test_decoders_take_up_little_room() -> None:
@@ -82,7 +92,7 @@ def test_halos_are_as_wide_as_encoder_and_decoder_see() -> None:
     """The gradient of a pixel in the middle reaches no further than the halo, which tiles are aligned with."""
     for name in DECODERS:
         both = autoencoder(name)
-        for level in ["relu4_1"] if name == "adain" else both.decoder.stages:
+        for level in LEVELS_OF[name]:
             if level == "relu1_1":
                 continue
             torch.manual_seed(0)

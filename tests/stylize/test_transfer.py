@@ -115,6 +115,21 @@ def test_regions_of_shares() -> None:
     assert [region.name for region in regions_of([*halves(), torch.zeros(HEIGHT, WIDTH)])] == ["style 0", "style 1"]
 
 
+# ---- levels
+
+
+def test_a_level_that_comes_twice_has_statistics_of_its_own_each_time() -> None:
+    """What a frame is painted with is held for the next one: so the same frame is painted the same."""
+    painter = transfer("wct", levels=("relu2_1", "relu2_1"), fusion=0.0)
+    first, state = paint(painter, frame())
+    again, _ = paint(painter, frame(), [prior(first, 1.0)], state)
+    assert torch.allclose(again, first, atol=1e-4)
+    once, _ = paint(transfer("wct", levels=("relu2_1",), fusion=0.0), frame())
+    twice, _ = paint(transfer("wct", levels=("relu2_1",), fusion=0.0), once)
+    assert torch.allclose(first, twice, atol=1e-4)
+    assert (first - once).abs().mean() > 1e-3
+
+
 # ---- coarse levels
 
 

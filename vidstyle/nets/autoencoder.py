@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from vidstyle.errors import WeightsError
 from vidstyle.nets.affine import Affine
 from vidstyle.nets.compact import CompactEncoder
-from vidstyle.nets.decoders import Decoder, UnpoolingDecoder
+from vidstyle.nets.decoders import Decoder, DecoderByLevel, UnpoolingDecoder
 from vidstyle.nets.tiled import TILE_PIXELS, Span, crop, tiles
 from vidstyle.nets.weights import WeightFile
 
 DECODERS_FILE = "decoders.safetensors"
+AnyDecoder = Decoder | DecoderByLevel | UnpoolingDecoder
 
-#: What is in the file of decoders: what each is for, and how it is built.
+#: What is in the file of decoders, and how each is built.
 DECODERS: dict[str, Callable[[], Decoder | UnpoolingDecoder]] = {
     "wct": lambda: Decoder("relu5_1"),
     "photo": UnpoolingDecoder,
@@ -28,8 +29,19 @@ HALO = {"relu1_1": 16, "relu2_1": 16, "relu3_1": 32, "relu4_1": 80, "relu5_1": 1
 """Pixels around a tile that are computed with it: as far as encoder and decoder together see from a level."""
 
 
-def build_decoder(name: str, weights: WeightFile) -> Decoder | UnpoolingDecoder:
-    """A decoder of ``DECODERS``, in float32. WeightsError where the file does not hold it."""
+def build_decoder(method: str, weights: WeightFile) -> AnyDecoder:
+    """What a method decodes with, in float32. WeightsError where the file does not hold it."""
+    decoder = decoder_of(method, weights)
+    if method == "wct":
+        assert isinstance(decoder, Decoder)
+        strokes = decoder_of("adain", weights)
+        assert isinstance(strokes, Decoder)
+        return DecoderByLevel(decoder, {strokes.levels[-1]: strokes})
+    return decoder
+
+
+def decoder_of(name: str, weights: WeightFile) -> Decoder | UnpoolingDecoder:
+    """One of ``DECODERS``. WeightsError where the file does not hold it."""
     decoder = DECODERS[name]()
     prefix = f"{name}."
     tensors = {
@@ -120,7 +132,7 @@ class Autoencoder:
     def __init__(
         self,
         encoder: CompactEncoder,
-        decoder: Decoder | UnpoolingDecoder,
+        decoder: AnyDecoder,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         pixels: int = TILE_PIXELS,

@@ -5,7 +5,7 @@ Whatever changes features instead of pixels needs them: AdaIN, WCT and photoreal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +80,24 @@ class Decoder(nn.Module):
         for stage in reversed(self.levels[1 : self.levels.index(level)]):
             features = self.stages[stage](features)
         return features + 0.5
+
+
+class DecoderByLevel(nn.Module):
+    """A chain for all levels, but ``own`` decoders for some.
+
+    A chain that serves all levels is trained to give back photos. From relu4_1 on so much of a picture is gone that a
+    decoder has to make up strokes: one that was trained to, for that level alone, makes much better ones.
+    """
+
+    def __init__(self, chain: Decoder, own: Mapping[str, Decoder]) -> None:
+        super().__init__()
+        self.chain, self.own = chain, nn.ModuleDict(own)
+
+    def forward(self, features: Tensor, level: str, first: Affine | None = None) -> Tensor:
+        """See ``Decoder``."""
+        decoder = self.own[level] if level in self.own else self.chain
+        decoded: Tensor = decoder(features, level, first)
+        return decoded
 
 
 class UnpoolingDecoder(nn.Module):

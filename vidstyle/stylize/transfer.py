@@ -159,7 +159,7 @@ class TransferStylizer:
             sized = [region.shrunk(times) for region in regions]
             maps = []
             for region in sized:
-                name = f"{level} {region.name}"
+                name = f"{number} {region.name}"  # and not the level: it may come twice
                 before = None if region.name in moved else state.get(name)
                 content = held_moments(moments_in(view, region), before)
                 held[name] = packed(content)
