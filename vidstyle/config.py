@@ -289,7 +289,8 @@ class WctSettings(TransferSettings):
 
     levels: tuple[str, ...] = ("relu4_1", "relu4_1", "relu1_1")
     transform: str = "transport"
-    fusion: float = 0.35
+    strength: float = 0.9  # with all of it less is left of the frame, for hardly more style
+    fusion: float = 0.33
 
     _LEVELS: ClassVar[tuple[str, ...]] = (*STYLE_LAYERS, *(f"{layer}/2" for layer in STYLE_LAYERS))
     _TRANSFORMS: ClassVar[tuple[str, ...]] = ("transport", "wct", "adain", "whiten", "color")

@@ -96,7 +96,7 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
          help="adain, wct, photo: share of the painting before in each frame  [default: 0.3, 0.35, 0.6]")  # fmt: skip
 @setting("stylize", "levels", type=Names(),
          help="wct, photo: levels to change, in order; /2: in a picture half as large  "
-              "[default: relu4_1,relu4_1,relu1_1; photo: relu4_1 to relu2_1]")  # fmt: skip
+              "[default: relu4_1/2,relu3_1/2,relu4_1,relu1_1; photo: relu4_1 to relu2_1]")  # fmt: skip
 @setting("stylize", "transform", type=click.Choice(["transport", "wct", "adain", "whiten", "color"]),
          help="wct, photo: what becomes of a level; docs/methods.md  [default: transport]")  # fmt: skip
 @setting("stylize", "smoothing", type=click.Choice(["guided", "closed-form", "none"]),
