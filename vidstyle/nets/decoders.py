@@ -95,8 +95,7 @@ class DecoderByLevel(nn.Module):
 
     def forward(self, features: Tensor, level: str, first: Affine | None = None) -> Tensor:
         """See ``Decoder``."""
-        decoder = self.own[level] if level in self.own else self.chain
-        decoded: Tensor = decoder(features, level, first)
+        decoded: Tensor = dict(self.own.items()).get(level, self.chain)(features, level, first)
         return decoded
 
 
