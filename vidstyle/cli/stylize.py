@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vidstyle.pipeline.request import Request
 
 DEFAULTS = config.OptimizeSettings()
+ADAIN, WCT, PHOTO = config.AdaInSettings(), config.WctSettings(), config.PhotoSettings()
 SECTIONS = ("stylize", "flow", "shots", "encode")  # tables of a settings file that options belong to
 
 
@@ -91,12 +92,15 @@ def setting(section: str, name: str, flag: str | None = None, **options: Any) ->
          help="Frames back that a frame is held to, such as 1,10,20,40  [default: 1]")  # fmt: skip
 @setting("stylize", "passes", type=int,
          help="Times to go through every shot, forward and backward in turn  [default: 1]")  # fmt: skip
-@setting("stylize", "strength", type=float, help="adain, wct, photo: of the style, 0 to 1  [default: 1]")
+@setting("stylize", "strength", type=float,
+         help="adain, wct, photo: of the style, 0 to 1  "
+              f"[default: {ADAIN.strength:g}, {WCT.strength:g}, {PHOTO.strength:g}]")  # fmt: skip
 @setting("stylize", "fusion", type=float,
-         help="adain, wct, photo: share of the painting before in each frame  [default: 0.3, 0.35, 0.6]")  # fmt: skip
+         help="adain, wct, photo: share of the painting before in each frame  "
+              f"[default: {ADAIN.fusion:g}, {WCT.fusion:g}, {PHOTO.fusion:g}]")  # fmt: skip
 @setting("stylize", "levels", type=Names(),
          help="wct, photo: levels to change, in order; /2: in a picture half as large  "
-              "[default: relu4_1/2,relu3_1/2,relu4_1,relu1_1; photo: relu4_1 to relu2_1]")  # fmt: skip
+              f"[default: {','.join(WCT.levels)}; photo: {','.join(PHOTO.levels)}]")  # fmt: skip
 @setting("stylize", "transform", type=click.Choice(["transport", "wct", "adain", "whiten", "color"]),
          help="wct, photo: what becomes of a level; docs/methods.md  [default: transport]")  # fmt: skip
 @setting("stylize", "smoothing", type=click.Choice(["guided", "closed-form", "none"]),
