@@ -49,6 +49,11 @@ def test_a_core_is_left_while_a_network_paints_and_no_longer(threads: int) -> No
             assert torch.get_num_threads() == max(1, threads - 1)
             raise RuntimeError
         assert torch.get_num_threads() == threads
+        one, other = one_core_left(), one_core_left()  # of two jobs side by side
+        one.__enter__(), other.__enter__(), one.__exit__(None, None, None)
+        assert torch.get_num_threads() == max(1, threads - 1)
+        other.__exit__(None, None, None)
+        assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,16 +62,26 @@ def training_precision(name: str, device: str) -> str:
     return choose_precision(name, device)
 
 
+_counting = threading.Lock()
+_inside: list[int] = []  # torch's threads before, once for each job that is inside ``one_core_left``
+
+
 @contextlib.contextmanager
 def one_core_left() -> Iterator[None]:
     """Leave one core of the CPU to what is made beside a network: torch takes a thread less inside the block.
 
-    A recurrent network that computes in bfloat16 takes no longer than flow, masks, ffmpeg and the cache together; on
+    With matrix instructions a recurrent network takes no longer than flow, masks, ffmpeg and the cache together; on
     two cores it is faster on one, undisturbed, than on both, where its threads wait for each other again and again.
+    The number is the whole process's: of jobs side by side the first takes the thread away, the last gives it back.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads - 1))
+    with _counting:
+        threads = _inside[0] if _inside else torch.get_num_threads()
+        _inside.append(threads)
+        torch.set_num_threads(max(1, threads - 1))
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        with _counting:
+            _inside.pop()
+            if not _inside:
+                torch.set_num_threads(threads)

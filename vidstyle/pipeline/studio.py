@@ -31,7 +31,7 @@ from vidstyle.nets.tiled import TiledEncoder
 from vidstyle.nets.weights import read_weights
 from vidstyle.pipeline.budget import Budget
 from vidstyle.pipeline.demand import REMEMBERED, Ahead, Consistencies, Flows, Frames, Painter, Recent
-from vidstyle.pipeline.devices import choose_device, one_core_left
+from vidstyle.pipeline.devices import choose_device, choose_precision, one_core_left
 from vidstyle.pipeline.events import Monitor
 from vidstyle.pipeline.given_flow import GivenFlow
 from vidstyle.pipeline.images import read_image
@@ -112,10 +112,18 @@ class Studio(contextlib.AbstractContextManager["Studio"]):
             self.has_room = self.budget.hold(done, needed, written)
         return self.has_room
 
+    def start_decoder(self, first: int, turn: Turn) -> None:
+        """Let ffmpeg start, beside whatever comes next, where painting begins with ``turn`` of the shot at ``first``.
+
+        Not where that needs flow: what is made ahead is not to disturb the trial of how long everything takes.
+        """
+        if self.ahead is not None and self.painters[first].kind(turn) == 0:
+            self.ahead.begin(lambda: self.frames.get(turn.frame))
+
     def __enter__(self) -> Studio:
         self.within.enter_context(self.plan.stages.store.in_background())
         settings, precision = self.plan.request.stylize_settings, self.plan.stages.inputs.precision
-        if isinstance(settings, RECURRENT) and precision == "bfloat16" and self.device.type == "cpu":
+        if isinstance(settings, RECURRENT) and precision == "bfloat16" == choose_precision("auto", self.device.type):
             self.within.enter_context(one_core_left())
         return self
 

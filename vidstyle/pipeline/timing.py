@@ -57,7 +57,7 @@ def time_to_paint(studio: Studio) -> TimeLeft:
     work = unpainted(studio)
     if (first := next((first for first, turns in work.items() if turns), None)) is not None:
         monitor.check()
-        studio.painters[first].look_ahead(work[first][0])  # meanwhile ffmpeg starts
+        studio.start_decoder(first, work[first][0])
     left = time_left(studio, work)
     if any(work.values()) and (why := why_method(plan.request)) is not None:
         monitor.note(why)
