@@ -85,7 +85,7 @@ class Decoder(nn.Module):
 class DecoderByLevel(nn.Module):
     """A chain for all levels, but ``own`` decoders for some.
 
-    A chain that serves all levels is trained to give back photos. From relu4_1 on so much of a picture is gone that a
+    A chain that serves all levels is trained to give back photos. At relu4_1 so much of a picture is gone that a
     decoder has to make up strokes: one that was trained to, for that level alone, makes much better ones.
     """
 
@@ -95,7 +95,8 @@ class DecoderByLevel(nn.Module):
 
     def forward(self, features: Tensor, level: str, first: Affine | None = None) -> Tensor:
         """See ``Decoder``."""
-        decoded: Tensor = dict(self.own.items()).get(level, self.chain)(features, level, first)
+        decoder = self.own[level] if level in self.own else self.chain  # noqa: SIM401 (a ModuleDict has no get)
+        decoded: Tensor = decoder(features, level, first)
         return decoded
 
 

@@ -23,10 +23,10 @@ PATIENCE = 30 * 60
 #: Seconds for a megapixel of a frame on two cores with matrix instructions for bfloat16, flow and encoding included,
 #: the best method first (docs/benchmarks.md). Known beforehand and not measured on the spot, so that the same command
 #: always chooses the same.
-SECONDS = {"optimize": 30.0, "wct": 2.0, "adain": 0.6, "predict": 0.35}
+SECONDS = {"optimize": 30.0, "wct": 1.25, "adain": 0.5, "predict": 0.28}
 CORES, MOST_CORES = 2, 16
 #: Times as long on a CPU without those instructions.
-PLAIN = {"optimize": 2.8, "wct": 2.4, "adain": 2.6, "predict": 1.7}
+PLAIN = {"optimize": 2.8, "wct": 3.8, "adain": 3.1, "predict": 2.1}
 GPU = 30.0  # times as fast on a graphics card: an estimate
 #: What only optimisation takes, besides its settings.
 FOR_OPTIMIZE = ("quality", "start_style", "encoder_weights")
