@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from vidstyle.nets import folded
-from vidstyle.nets.folded import FoldedLayer, bordered, enlarged, fuses, put_out, strips, taken_in
+from vidstyle.nets.compact import with_border
+from vidstyle.nets.folded import FoldedLayer, enlarged, fuses, put_out, strips, taken_in
 from vidstyle.nets.shuffle import shuffle
 from vidstyle.nets.speckle import speckled
 from vidstyle.nets.strokes import padded, strokes_of
@@ -44,7 +45,7 @@ def test_what_is_taken_in_is_frame_prior_and_trust_unshuffled(
 ) -> None:
     frame, prior, trust = (padded(value) for value in scene(*size))
     planes = torch.cat([speckled(frame) - 0.5, (prior - 0.5) * trust, trust], 1)
-    expected = bordered(torch.pixel_unshuffle(planes, 2))
+    expected = with_border(torch.pixel_unshuffle(planes, 2))
     taken = taken_in(*scene(*size), dtype)
     assert taken.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(taken, expected.to(dtype), atol=1e-6 if dtype == torch.float32 else 4e-3, rtol=0)
@@ -71,7 +72,7 @@ def test_what_is_put_out_is_colours_over_what_is_kept(
 def test_what_is_enlarged_has_its_pixels_in_place_and_a_border(dtype: torch.dtype) -> None:
     x = numbers(2, 12, 5, 7, dtype=dtype)
     layer = FoldedLayer(torch.eye(12).view(12, 12, 1, 1).to(dtype), torch.zeros(12, dtype=dtype))
-    expected = bordered(bordered(torch.pixel_shuffle(x, 2)[..., 1:-1, 1:-1]))
+    expected = with_border(with_border(torch.pixel_shuffle(x, 2)[..., 1:-1, 1:-1]))
     large = enlarged(layer.by_phase()(x))
     assert large.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(large, expected)

@@ -42,6 +42,7 @@ class BorderConv(nn.Conv2d):
 
 
 def with_border(x: Tensor) -> Tensor:
+    """With a border of one pixel, repeated."""
     return repeat_border(x) if x.is_cuda else F.pad(x, (1, 1, 1, 1), mode="replicate")
 
 

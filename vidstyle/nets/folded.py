@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidstyle.nets.compact import with_border
 from vidstyle.nets.rectify import rectified
 from vidstyle.nets.shuffle import shuffle_into, unshuffle_into
 from vidstyle.nets.speckle import speckling
@@ -87,10 +88,10 @@ class FoldedNet(nn.Module):
     def forward(self, frame: Tensor, prior: Tensor, consistency: Tensor) -> Tensor:
         stem, down, *body, up, last = (layer for layer in self.layers if isinstance(layer, FoldedLayer))
         x = stem.rectified(taken_in(frame, prior, consistency, stem.weight.dtype))
-        x = down.rectified(bordered(x))
+        x = down.rectified(with_border(x))
         for first, second in zip(body[::2], body[1::2], strict=True):
-            x = second.added(bordered(first.rectified(bordered(x))), to=x)
-        x = last(enlarged(up.rectified(bordered(x))))
+            x = second.added(with_border(first.rectified(with_border(x))), to=x)
+        x = last(enlarged(up.rectified(with_border(x))))
         return put_out(x, prior, consistency)
 
 
@@ -137,11 +138,6 @@ def enlarged(x: Tensor) -> Tensor:
     inside = large[:, 1:-1, 1:-1].view(count, height, 2, width, channels // 2)
     inside.copy_(x.permute(0, 2, 3, 1).unflatten(3, (2, -1)).transpose(2, 3))
     return border_filled(large, 2)
-
-
-def bordered(x: Tensor) -> Tensor:
-    """With a border of one pixel, repeated: zeros would be painted as a frame."""
-    return F.pad(x, (1, 1, 1, 1), mode="replicate")
 
 
 def border_filled(x: Tensor, width: int) -> Tensor:
