@@ -32,12 +32,7 @@ HALO = {"relu1_1": 16, "relu2_1": 16, "relu3_1": 32, "relu4_1": 80, "relu5_1": 1
 def build_decoder(method: str, weights: WeightFile) -> AnyDecoder:
     """What a method decodes with, in float32. WeightsError where the file does not hold it."""
     decoder = decoder_of(method, weights)
-    if method == "wct":
-        assert isinstance(decoder, Decoder)
-        strokes = decoder_of("adain", weights)
-        assert isinstance(strokes, Decoder)
-        return DecoderByLevel(decoder, {strokes.levels[-1]: strokes})
-    return decoder
+    return DecoderByLevel(decoder, {"relu4_1": decoder_of("adain", weights)}) if method == "wct" else decoder
 
 
 def decoder_of(name: str, weights: WeightFile) -> Decoder | UnpoolingDecoder:

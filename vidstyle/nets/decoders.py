@@ -89,7 +89,7 @@ class DecoderByLevel(nn.Module):
     decoder has to make up strokes: one that was trained to, for that level alone, makes much better ones.
     """
 
-    def __init__(self, chain: Decoder, own: Mapping[str, Decoder]) -> None:
+    def __init__(self, chain: nn.Module, own: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.chain, self.own = chain, nn.ModuleDict(own)
 
