@@ -377,6 +377,9 @@ OTHER_NAMES = {
 #: Those that look at a picture of the style with the compact encoder, and take networks that were trained for it.
 BY_ENCODER = (TransferSettings, PredictSettings)
 
+#: Those that paint with a small network that takes up what it has painted.
+RECURRENT = (RecurrentSettings, PredictSettings)
+
 #: Those that paint a frame in one pass of a network, beside which flow and ffmpeg count.
 IN_ONE_PASS = tuple(name for name, kind in METHODS.items() if kind not in (OptimizeSettings, NoneSettings))
 

@@ -15,6 +15,7 @@ from vidstyle import __version__
 from vidstyle.config import (
     BY_ENCODER,
     IN_ONE_PASS,
+    RECURRENT,
     NoneSettings,
     OptimizeSettings,
     PredictSettings,
@@ -50,8 +51,6 @@ from vidstyle.stylize.recurrent import RecurrentStylizer
 from vidstyle.stylize.schedule import Turn
 from vidstyle.stylize.smoothing import finish_of
 from vidstyle.stylize.transfer import TransferStylizer
-
-RECURRENT = (RecurrentSettings, PredictSettings)  # what a small network paints
 
 
 class Studio(contextlib.AbstractContextManager["Studio"]):
